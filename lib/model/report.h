@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Report - what was measured: the one object that the agent prints, posts and stores, that REST
+ * returns and that kubectl-npt shows (docs/api.md has its JSON).
+ *
+ * A Window holds the differences of one interval of one pod (or of one local scope); the Report is
+ * the sum of its Windows. Plain values but for the array of edges; owned by whoever called
+ * npt_report_new() or a decoder. Not shared between threads.
+ *
+ * Units: microseconds, bytes, segments, packets; saturating at 2^53-1 in JSON.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/core/cleanup.h"
+#include "lib/core/error.h"
+#include "lib/core/histogram.h"
+
+#define NPT_NAME_BYTES             254 /* a Kubernetes name (253) and its NUL */
+#define NPT_UID_BYTES              64
+#define NPT_PROCESS_BYTES          64
+#define NPT_COMM_BYTES             16
+#define NPT_ADDRESS_BYTES          46 /* IPv6 as text */
+#define NPT_ENDPOINT_BYTES         56 /* "[IPv6]:port" */
+#define NPT_REASON_BYTES           40 /* a drop reason, an errno name, a metric */
+#define NPT_TEXT_BYTES             256
+#define NPT_REPORT_EDGES_MAX       8192
+#define NPT_EDGE_FAILED_MAX        8
+#define NPT_EDGE_DROPS_MAX         8
+#define NPT_REPORT_UNAVAILABLE_MAX 24
+#define NPT_REPORT_DEGRADED_MAX    8
+#define NPT_NUMBER_MAX             ((UINT64_C(1) << 53) - 1)
+
+enum npt_report_kind { NPT_REPORT_WINDOW, NPT_REPORT_REPORT };
+
+/* Of the times; counts are exact, or the metric is named in unavailable. */
+enum npt_quality {
+	NPT_QUALITY_EXACT,
+	NPT_QUALITY_SAMPLED,
+	NPT_QUALITY_ESTIMATED,
+	NPT_QUALITY_UNAVAILABLE
+};
+
+enum npt_role { NPT_ROLE_UNKNOWN, NPT_ROLE_CLIENT, NPT_ROLE_SERVER };
+
+enum npt_peer_kind {
+	NPT_PEER_ADDRESS, /* outside of what we know */
+	NPT_PEER_PROCESS, /* of the same pod */
+	NPT_PEER_POD,
+	NPT_PEER_SERVICE,
+	NPT_PEER_NODE,
+};
+
+enum npt_tls { NPT_TLS_UNKNOWN, NPT_TLS_NO, NPT_TLS_YES };
+
+/* The metrics that have a count and times; the order is the JSON's. */
+enum npt_metric_id {
+	NPT_METRIC_WRITE,
+	NPT_METRIC_READ,
+	NPT_METRIC_RTT,
+	NPT_METRIC_CONNECT,
+	NPT_METRIC_ACCEPT,
+	NPT_METRIC_CLOSE,
+	NPT_METRIC_RESPONSE, /* not measured by this version */
+	NPT_METRIC_UNREAD,   /* not measured by this version */
+	NPT_METRIC_COUNT,
+};
+
+struct npt_metric {
+	uint64_t count;
+	uint64_t bytes; /* write and read only */
+	enum npt_quality quality;
+	struct npt_histogram micros; /* micros.count = timed operations, <= count when sampled */
+};
+
+struct npt_named_count {
+	char name[NPT_REASON_BYTES];
+	uint64_t count;
+};
+
+struct npt_named_reason {
+	char name[NPT_REASON_BYTES];
+	char reason[NPT_TEXT_BYTES];
+};
+
+struct npt_process {
+	uint32_t pid;                 /* in the host's PID namespace; 0 = not known */
+	uint64_t start_ns;            /* CLOCK_BOOTTIME at its start: tells a reused pid apart */
+	char name[NPT_PROCESS_BYTES]; /* basename of the executable */
+	char comm[NPT_COMM_BYTES];
+	char container[NPT_NAME_BYTES];
+	char pod[NPT_NAME_BYTES];
+};
+
+struct npt_peer {
+	enum npt_peer_kind kind;
+	char name[NPT_NAME_BYTES]; /* process: executable; pod, service, node: its name */
+	char namespace_name[NPT_NAME_BYTES];
+	uint32_t pid; /* of a process */
+	char address[NPT_ADDRESS_BYTES];
+	uint16_t port;                    /* the service's port, on both roles */
+	char asked[NPT_ENDPOINT_BYTES];   /* what the client asked for */
+	char reached[NPT_ENDPOINT_BYTES]; /* where it really went, or "unknown" */
+};
+
+struct npt_edge {
+	struct npt_process process;
+	enum npt_role role;
+	struct npt_peer peer;
+	char transport[8]; /* "tcp" */
+	char protocol[16]; /* "unknown" */
+	enum npt_tls tls;
+	struct {
+		uint64_t open; /* gauge, at the end of the window */
+		uint64_t opened;
+		uint64_t closed;
+		struct npt_named_count failed[NPT_EDGE_FAILED_MAX]; /* by errno name; "" ends */
+	} connections;
+	struct {
+		uint64_t bytes;
+		uint64_t segments;
+	} sent, received;
+	struct npt_metric metrics[NPT_METRIC_COUNT];
+	struct {
+		uint64_t segments; /* tcp_info's total_retrans; the next two are parts of it */
+		uint64_t bytes;
+		uint64_t syn;
+		uint64_t spurious; /* DSACKs received */
+	} retransmit;
+	struct npt_named_count drops[NPT_EDGE_DROPS_MAX]; /* by kernel reason; "" ends */
+	uint64_t drops_unspecified; /* kfree_skb() without a reason: said, not counted as drops */
+};
+
+struct npt_report {
+	enum npt_report_kind kind;
+	uint64_t start_unix_ms;
+	uint64_t duration_ms;
+	char instance[NPT_UID_BYTES]; /* random per agent process */
+	uint64_t sequence;            /* contiguous per (task, pod, instance), from 1 */
+	struct {
+		char namespace_name[NPT_NAME_BYTES];
+		char name[NPT_NAME_BYTES];
+		char uid[NPT_UID_BYTES];
+	} task, pod;
+	char node[NPT_NAME_BYTES];
+	struct npt_edge *edges;
+	size_t edges_count;
+	uint64_t other_edges; /* how many did not fit and were folded into "other" */
+	struct {
+		uint64_t events; /* failed map operations and the like, in the kernel */
+		uint64_t edges;
+	} lost;
+	struct npt_named_reason unavailable[NPT_REPORT_UNAVAILABLE_MAX]; /* "" ends */
+	struct {
+		uint64_t cpu_ms;
+		uint64_t ns_per_operation;
+		uint64_t memory_kib;
+		char degraded[NPT_REPORT_DEGRADED_MAX][NPT_TEXT_BYTES]; /* "" ends */
+	} cost;
+};
+
+struct npt_report *npt_report_new(void);
+void npt_report_free(struct npt_report *report);
+NPT_DEFINE_AUTO(struct npt_report *, npt_report_free)
+
+/* A zeroed edge at the end of the array, borrowed until the next call; NULL at the maximum. */
+struct npt_edge *npt_report_add_edge(struct npt_report *report);
+/* Adds to the named count, or to the last place, renamed "other", when all are taken. */
+void npt_named_count_add(struct npt_named_count *counts, size_t max, const char *name,
+			 uint64_t count);
+void npt_report_set_unavailable(struct npt_report *report, const char *metric, const char *reason);
+
+const char *npt_metric_name(enum npt_metric_id id);
+const char *npt_quality_name(enum npt_quality quality);
+const char *npt_role_name(enum npt_role role);
+const char *npt_peer_kind_name(enum npt_peer_kind kind);
+const char *npt_tls_name(enum npt_tls tls);
+
+/* One line of JSON (no newline), the caller's to free. Never fails. */
+char *npt_report_to_json(const struct npt_report *report);
+/* Refuses what is not such an object: unknown kinds, wrong types, numbers out of range. */
+int npt_report_from_json(const char *json, size_t size_bytes, struct npt_report **report_ret,
+			 struct npt_error *err);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Summary - what the controller needs of one pod each second to write a status: totals since the
+ * start of the assignment, never differences, so that a lost message costs nothing.
+ *
+ * Plain values. Made by the agent, merged by the controller.
+ */
+#include <stdint.h>
+
+#include "lib/core/histogram.h"
+#include "lib/model/report.h"
+
+#define NPT_SUMMARY_EDGES_MAX 10
+
+struct npt_edge_summary {
+	struct npt_process process;
+	enum npt_role role;
+	struct npt_peer peer;
+	char protocol[16];
+	enum npt_tls tls;
+	uint64_t connections_open;
+	uint64_t connections_opened;
+	uint64_t connections_failed;
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint64_t writes;
+	uint64_t reads;
+	uint64_t retransmit_segments;
+	uint64_t drops;
+	struct {
+		uint64_t p50, p95, p99;
+	} rtt_micros, write_micros, read_micros;
+	char finding[NPT_TEXT_BYTES]; /* "" until findings exist */
+};
+
+enum npt_pod_state {
+	NPT_POD_PENDING, /* assigned, no process of it seen yet */
+	NPT_POD_RUNNING,
+	NPT_POD_FINISHED,
+	NPT_POD_FAILED, /* reason and message say why */
+	NPT_POD_GONE,   /* left during the task; its numbers stay */
+};
+
+struct npt_pod_summary {
+	char uid[NPT_UID_BYTES];
+	char namespace_name[NPT_NAME_BYTES];
+	char name[NPT_NAME_BYTES];
+	enum npt_pod_state state;
+	char reason[NPT_REASON_BYTES]; /* CamelCase */
+	char message[NPT_TEXT_BYTES];
+	uint64_t processes;
+	uint64_t edges;       /* all of them, also those that are not listed */
+	uint64_t connections; /* opened or found, since the start */
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint64_t segments_sent;
+	uint64_t retransmit_segments;
+	uint64_t drops;
+	struct npt_histogram rtt;
+	struct npt_edge_summary top[NPT_SUMMARY_EDGES_MAX]; /* by bytes, most first */
+	size_t top_count;
+	uint64_t windows;         /* made so far = last sequence */
+	uint64_t windows_stored;  /* acknowledged by the aggregator */
+	uint64_t windows_dropped; /* spool overflow */
+	uint64_t lost_events;
+	uint64_t lost_edges;
+	struct {
+		uint64_t cpu_ms;
+		uint64_t ns_per_operation;
+		uint64_t memory_kib;
+		char degraded[NPT_REPORT_DEGRADED_MAX][NPT_TEXT_BYTES];
+	} cost;
+	struct npt_named_reason unavailable[NPT_REPORT_UNAVAILABLE_MAX];
+};
+
+const char *npt_pod_state_name(enum npt_pod_state state); /* "Pending" ... */
