@@ -113,8 +113,9 @@ struct npt_edge {
 	char protocol[16]; /* "unknown" */
 	enum npt_tls tls;
 	struct {
-		uint64_t open; /* gauge, at the end of the window */
-		uint64_t opened;
+		uint64_t open;   /* gauge, at the end of the window */
+		uint64_t opened; /* became ESTABLISHED while measured */
+		uint64_t found;  /* older than the task, seen for the first time */
 		uint64_t closed;
 		struct npt_named_count failed[NPT_EDGE_FAILED_MAX]; /* by errno name; "" ends */
 	} connections;

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sums are kept in nanoseconds by the kernel and told in whole microseconds: the difference of two
+ * rounded totals, so that windows add up to the report.
+ */
+#include "agent/fold.h"
+
+#include <string.h>
+
+#include "lib/core/alloc.h"
+
+static const enum npt_metric_id metric_ids[NPT_BPF_METRICS] = {
+	[NPT_BPF_WRITE] = NPT_METRIC_WRITE,   [NPT_BPF_READ] = NPT_METRIC_READ,
+	[NPT_BPF_RTT] = NPT_METRIC_RTT,       [NPT_BPF_CONNECT] = NPT_METRIC_CONNECT,
+	[NPT_BPF_ACCEPT] = NPT_METRIC_ACCEPT, [NPT_BPF_CLOSE] = NPT_METRIC_CLOSE,
+};
+
+void npt_fold_read_slot(struct npt_bpf_slot *live, struct npt_bpf_slot *copy)
+{
+	memcpy(copy, live, sizeof(*copy));
+	for (size_t i = 0; i < NPT_BPF_METRICS; i++)
+		copy->metrics[i].max_micros =
+			__atomic_exchange_n(&live->metrics[i].max_micros, 0, __ATOMIC_RELAXED);
+}
+
+/* What is new; a step back is held. */
+static uint64_t advance(__u64 *seen, __u64 now)
+{
+	uint64_t difference = now - *seen;
+
+	if ((int64_t)difference <= 0)
+		return 0;
+	*seen = now;
+	return difference;
+}
+
+static uint64_t advance_micros(__u64 *seen_ns, __u64 now_ns)
+{
+	uint64_t micros = now_ns / 1000 - *seen_ns / 1000;
+
+	*seen_ns = now_ns;
+	return micros;
+}
+
+static bool advance_metric(struct npt_bpf_metric_slot *seen, const struct npt_bpf_metric_slot *now,
+			   struct npt_metric *delta)
+{
+	struct npt_histogram *micros = &delta->micros;
+
+	delta->count = advance(&seen->count, now->count);
+	delta->bytes = advance(&seen->bytes, now->bytes);
+	micros->sum_micros = advance_micros(&seen->sum_ns, now->sum_ns);
+	micros->max_micros = now->max_micros;
+	micros->count = 0;
+	for (uint32_t i = 0; i < NPT_HISTOGRAM_BUCKETS; i++) {
+		uint32_t fresh = now->buckets[i] - seen->buckets[i];
+
+		seen->buckets[i] = now->buckets[i];
+		micros->buckets[i] = fresh;
+		micros->count += fresh;
+		/* The kernel writes the bucket before the maximum. */
+		if (fresh > 0 && micros->max_micros < npt_histogram_lower_micros(i))
+			micros->max_micros = npt_histogram_lower_micros(i);
+	}
+	return delta->count > 0 || micros->count > 0;
+}
+
+typedef void name_code(const struct npt_fold_names *names, uint32_t code, char *out,
+		       size_t size_bytes);
+
+static void name_errno(const struct npt_fold_names *names, uint32_t code, char *out,
+		       size_t size_bytes)
+{
+	const char *name = npt_errno_name((int)code);
+
+	(void)names;
+	(void)snprintf(out, size_bytes, "%s", name);
+}
+
+static void name_reason(const struct npt_fold_names *names, uint32_t code, char *out,
+			size_t size_bytes)
+{
+	names->drop_reason(names->context, code, out, size_bytes);
+}
+
+static bool advance_codes(struct npt_bpf_code_count *seen, const struct npt_bpf_code_count *now,
+			  size_t places, name_code *name, const struct npt_fold_names *names,
+			  struct npt_named_count *counts, size_t counts_max)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < places; i++) {
+		uint32_t fresh = now[i].count - seen[i].count;
+		char text[NPT_REASON_BYTES];
+
+		if (now[i].code == 0 || fresh == 0)
+			continue;
+		seen[i] = now[i];
+		name(names, now[i].code, text, sizeof(text));
+		npt_named_count_add(counts, counts_max, text, fresh);
+		any = true;
+	}
+	return any;
+}
+
+static bool advance_connections(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
+				const struct npt_fold_names *names, struct npt_edge *delta)
+{
+	uint64_t other = advance(&seen->failed_other, now->failed_other);
+	uint64_t began = now->opened + now->found;
+	bool failed;
+
+	delta->connections.opened = advance(&seen->opened, now->opened);
+	delta->connections.found = advance(&seen->found, now->found);
+	delta->connections.closed = advance(&seen->closed, now->closed);
+	delta->connections.open = began > now->closed ? began - now->closed : 0;
+	failed = advance_codes(seen->failed, now->failed, NPT_SLOT_FAILED_MAX, name_errno, names,
+			       delta->connections.failed, NPT_EDGE_FAILED_MAX);
+	if (other > 0)
+		npt_named_count_add(delta->connections.failed, NPT_EDGE_FAILED_MAX, "other", other);
+	return failed || other > 0 || delta->connections.opened > 0 ||
+	       delta->connections.closed > 0 || delta->connections.open > 0;
+}
+
+static bool advance_loss(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
+			 const struct npt_fold_names *names, struct npt_edge *delta)
+{
+	uint64_t other = advance(&seen->drops_other, now->drops_other);
+	bool any = advance_codes(seen->drops, now->drops, NPT_SLOT_DROPS_MAX, name_reason, names,
+				 delta->drops, NPT_EDGE_DROPS_MAX);
+
+	if (other > 0)
+		npt_named_count_add(delta->drops, NPT_EDGE_DROPS_MAX, "other", other);
+	delta->drops_unspecified = advance(&seen->drops_unspecified, now->drops_unspecified);
+	delta->retransmit.segments = advance(&seen->retransmit_segments, now->retransmit_segments);
+	delta->retransmit.bytes = advance(&seen->retransmit_bytes, now->retransmit_bytes);
+	delta->retransmit.syn = advance(&seen->retransmit_syn, now->retransmit_syn);
+	delta->retransmit.spurious = advance(&seen->spurious, now->spurious);
+	return any || other > 0 || delta->drops_unspecified > 0 || delta->retransmit.segments > 0;
+}
+
+bool npt_fold_advance(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
+		      const struct npt_fold_names *names, struct npt_edge *delta)
+{
+	bool any = advance_connections(seen, now, names, delta);
+
+	any |= advance_loss(seen, now, names, delta);
+	delta->sent.bytes = advance(&seen->sent_bytes, now->sent_bytes);
+	delta->sent.segments = advance(&seen->sent_segments, now->sent_segments);
+	delta->received.bytes = advance(&seen->received_bytes, now->received_bytes);
+	delta->received.segments = advance(&seen->received_segments, now->received_segments);
+	any |= delta->sent.bytes > 0 || delta->received.bytes > 0;
+	for (size_t i = 0; i < NPT_BPF_METRICS; i++)
+		any |= advance_metric(&seen->metrics[i], &now->metrics[i],
+				      &delta->metrics[metric_ids[i]]);
+	return any;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Measure - scopes on, scopes off, and once a second everything that is new.
+ *
+ * Loads the BPF object for the first scope and unloads it after the last. Owned by a local run or
+ * by the agent's service; all calls from one thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/core/cleanup.h"
+#include "lib/core/error.h"
+#include "lib/model/report.h"
+
+struct npt_measure;
+
+struct npt_measure_options {
+	bool operations;
+	uint64_t slice_period_ms; /* 0: the default; how often a slice for execution times begins */
+};
+
+struct npt_scope_options {
+	int netns_fd;    /* kept until the scope ends; taken over on success */
+	bool by_process; /* only members and their children */
+	const uint32_t *members;
+	size_t members_count;
+	uint32_t edges_max; /* 0: as many as there are slots */
+};
+
+/* -EOPNOTSUPP, -EPERM: the text says what to do. Loads nothing yet. */
+int npt_measure_new(struct npt_measure **measure_ret, const struct npt_measure_options *options,
+		    struct npt_error *err);
+void npt_measure_free(struct npt_measure *measure);
+NPT_DEFINE_AUTO(struct npt_measure *, npt_measure_free)
+
+/* Measures from now on, older connections included. -EBUSY: this namespace is a scope already. */
+int npt_measure_add_scope(struct npt_measure *measure, const struct npt_scope_options *options,
+			  uint32_t *scope_ret, struct npt_error *err);
+/* Stops measuring; what was measured is told by one last read. */
+void npt_measure_remove_scope(struct npt_measure *measure, uint32_t scope);
+/* After that last read: nobody asks for this scope any more. */
+void npt_measure_forget_scope(struct npt_measure *measure, uint32_t scope);
+/* Members that are alive, of a by-process scope. */
+uint32_t npt_measure_members(struct npt_measure *measure, uint32_t scope);
+int npt_measure_add_member(struct npt_measure *measure, uint32_t scope, uint32_t pid,
+			   struct npt_error *err);
+
+/*
+ * Calls tell with what is new for each edge since the last read; edges without news are told while
+ * they have open connections.
+ */
+typedef void npt_measure_tell(void *context, uint32_t scope, uint32_t slot,
+			      const struct npt_edge *delta);
+int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *context,
+		     struct npt_error *err);
+/* Looks for sockets without an owner; once a window is enough. */
+int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err);
+
+/* Execution-time slices: call when the returned time (CLOCK_MONOTONIC, 0: never) has come. */
+uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure);
+void npt_measure_slice_run(struct npt_measure *measure);
+
+/* Fills lost, unavailable and cost of a window or report. */
+void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct npt_report *report);

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open decides by features which programs load; a program whose tracepoint the kernel lacks is left
+ * out and its metric becomes unavailable. Links are attached one by one, so that Base costs nothing
+ * per operation and slices can come and go.
+ */
+#include "agent/probe/probe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/measure.skel.h"
+#include "lib/core/alloc.h"
+#include "lib/core/log.h"
+
+enum link_id {
+	LINK_STATE,
+	LINK_DROP,
+	LINK_WRITE_BEGIN,
+	LINK_WRITE_END,
+	LINK_READ_END,
+	LINK_FORK,
+	LINK_EXIT,
+	LINK_FIND,
+	LINK_WALK,
+	LINK_SYS_EXIT,
+	LINK_SYS_ENTER,
+	LINK_COUNT,
+};
+
+struct npt_probe {
+	const struct npt_features *features;
+	struct npt_bpf_measure *skeleton;
+	struct bpf_link *links[LINK_COUNT];
+	struct npt_bpf_slot *slots;
+	struct npt_probe_options options;
+};
+
+/* enum npt_call_kind in bpf/slices.bpf.h. */
+enum { CALL_READ = 1, CALL_ACCEPT = 2, CALL_CLOSE = 3 };
+
+static const struct {
+	long number;
+	__u8 kind;
+} timed_calls[] = {
+	{ SYS_read, CALL_READ },      { SYS_readv, CALL_READ },    { SYS_recvfrom, CALL_READ },
+	{ SYS_recvmsg, CALL_READ },   { SYS_recvmmsg, CALL_READ }, { SYS_accept, CALL_ACCEPT },
+	{ SYS_accept4, CALL_ACCEPT }, { SYS_close, CALL_CLOSE },
+};
+
+/* The verifier's words are many lines: they go out as they are, on debug only. */
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level == LIBBPF_DEBUG || !npt_log_enabled(NPT_LOG_DEBUG))
+		return 0;
+	return vfprintf(stderr, format, args);
+}
+
+static void choose_programs(struct npt_probe *probe)
+{
+	struct npt_bpf_measure *skeleton = probe->skeleton;
+	const struct npt_features *features = probe->features;
+	bool operations = probe->options.operations;
+	bool write_begin = npt_features_tracepoint(features, "tcp_sendmsg_locked") > 0;
+	bool drop = npt_features_tracepoint(features, "kfree_skb") >= 4;
+
+	(void)bpf_program__set_autoload(skeleton->progs.npt_write_begin, operations && write_begin);
+	(void)bpf_program__set_autoload(skeleton->progs.npt_write_end, operations);
+	(void)bpf_program__set_autoload(skeleton->progs.npt_read_end, operations);
+	(void)bpf_program__set_autoload(skeleton->progs.npt_drop, drop);
+	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_enter, probe->options.slices);
+	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_exit, probe->options.slices);
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(timed_calls); i++)
+		skeleton->rodata->npt_call_kinds[timed_calls[i].number] = timed_calls[i].kind;
+	skeleton->rodata->npt_reason_not_specified =
+		npt_features_reason(features, "SKB_DROP_REASON_NOT_SPECIFIED");
+	skeleton->rodata->npt_reason_queue_purge =
+		npt_features_reason(features, "SKB_DROP_REASON_QUEUE_PURGE");
+	skeleton->rodata->npt_reason_consumed = npt_features_reason(features, "SKB_CONSUMED");
+}
+
+static int check_kernel(const struct npt_features *features,
+			const struct npt_probe_options *options, struct npt_error *err)
+{
+	if (npt_features_tracepoint(features, "inet_sock_set_state") < 0)
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks the tracepoint inet_sock_set_state (4.16+)");
+	if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_SK_STORAGE, NULL) != 1)
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks socket storage for tracing (5.11+)");
+	if (options->operations && npt_features_tracepoint(features, "sock_send_length") < 0)
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks the tracepoint sock_send_length (6.3+): "
+				     "leave out the layer Operations (--layers Base)");
+	return 0;
+}
+
+static int explain_load(int r, struct npt_error *err)
+{
+	if (r == -EPERM)
+		return npt_error_set(err, EPERM,
+				     "loading BPF programs was refused: run as root, or with the "
+				     "capabilities BPF and PERFMON");
+	return npt_error_set(
+		err, EOPNOTSUPP,
+		"the kernel refused the BPF programs (%s); --log-level debug shows its "
+		"words",
+		npt_errno_name(-r));
+}
+
+static int fill_free_slots(struct npt_probe *probe, struct npt_error *err)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.npt_free_slots);
+
+	for (__u32 index = NPT_SLOTS_MAX - 1; index >= NPT_SLOT_FIRST; index--) {
+		if (bpf_map_update_elem(fd, NULL, &index, BPF_ANY) < 0)
+			return npt_error_set(err, errno, "cannot fill the map of free slots: %s",
+					     npt_errno_name(errno));
+	}
+	return 0;
+}
+
+static int map_slots(struct npt_probe *probe, struct npt_error *err)
+{
+	void *memory =
+		mmap(NULL, sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX, PROT_READ | PROT_WRITE,
+		     MAP_SHARED, bpf_map__fd(probe->skeleton->maps.npt_slots), 0);
+
+	if (memory == MAP_FAILED)
+		return npt_error_set(err, errno, "cannot map the edges' memory: %s",
+				     npt_errno_name(errno));
+	probe->slots = memory;
+	return 0;
+}
+
+static int attach(struct npt_probe *probe, enum link_id id, struct bpf_program *program,
+		  struct npt_error *err)
+{
+	struct bpf_link *link;
+
+	if (!bpf_program__autoload(program))
+		return 0;
+	link = bpf_program__attach(program);
+	if (!link)
+		return npt_error_set(err, errno == EPERM || errno == EACCES ? EPERM : EOPNOTSUPP,
+				     "cannot attach %s: %s", bpf_program__name(program),
+				     npt_errno_name(errno));
+	probe->links[id] = link;
+	return 0;
+}
+
+static int attach_walks(struct npt_probe *probe, struct npt_error *err)
+{
+	union bpf_iter_link_info info = {
+		.map.map_fd = (__u32)bpf_map__fd(probe->skeleton->maps.npt_conns),
+	};
+	LIBBPF_OPTS(bpf_iter_attach_opts, options);
+
+	options.link_info = &info;
+	options.link_info_len = sizeof(info);
+	probe->links[LINK_FIND] = bpf_program__attach_iter(probe->skeleton->progs.npt_find, NULL);
+	probe->links[LINK_WALK] =
+		bpf_program__attach_iter(probe->skeleton->progs.npt_walk, &options);
+	if (!probe->links[LINK_FIND] || !probe->links[LINK_WALK])
+		return npt_error_set(err, EOPNOTSUPP, "cannot attach the socket iterators: %s",
+				     npt_errno_name(errno));
+	return 0;
+}
+
+static int attach_all(struct npt_probe *probe, struct npt_error *err)
+{
+	struct npt_bpf_measure *skeleton = probe->skeleton;
+	const struct {
+		enum link_id id;
+		struct bpf_program *program;
+	} hooks[] = {
+		{ LINK_STATE, skeleton->progs.npt_set_state },
+		{ LINK_DROP, skeleton->progs.npt_drop },
+		{ LINK_WRITE_END, skeleton->progs.npt_write_end },
+		{ LINK_READ_END, skeleton->progs.npt_read_end },
+		{ LINK_WRITE_BEGIN, skeleton->progs.npt_write_begin },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(hooks); i++) {
+		int r = attach(probe, hooks[i].id, hooks[i].program, err);
+
+		if (r < 0)
+			return r;
+	}
+	return attach_walks(probe, err);
+}
+
+int npt_probe_open(struct npt_probe **probe_ret, const struct npt_features *features,
+		   const struct npt_probe_options *options, struct npt_error *err)
+{
+	npt_auto(npt_probe_close) struct npt_probe *probe = npt_alloc(1, sizeof(*probe));
+	int r;
+
+	(void)libbpf_set_print(print_libbpf);
+	probe->features = features;
+	probe->options = *options;
+	r = check_kernel(features, options, err);
+	if (r < 0)
+		return r;
+	probe->skeleton = npt_bpf_measure__open();
+	if (!probe->skeleton)
+		return explain_load(-errno, err);
+	choose_programs(probe);
+	r = npt_bpf_measure__load(probe->skeleton);
+	if (r < 0)
+		return explain_load(r, err);
+	r = map_slots(probe, err);
+	if (r < 0)
+		return r;
+	r = fill_free_slots(probe, err);
+	if (r < 0)
+		return r;
+	r = attach_all(probe, err);
+	if (r < 0)
+		return r;
+	*probe_ret = npt_take(probe);
+	return 0;
+}
+
+void npt_probe_close(struct npt_probe *probe)
+{
+	if (!probe)
+		return;
+	for (int i = LINK_COUNT - 1; i >= 0; i--)
+		(void)bpf_link__destroy(probe->links[i]);
+	if (probe->slots)
+		(void)munmap(probe->slots, sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX);
+	npt_bpf_measure__destroy(probe->skeleton);
+	free(probe);
+}
+
+/* Runs an iterator to its end; our programs write nothing, so there is nothing to read. */
+static int run_iterator(struct npt_probe *probe, enum link_id id, struct npt_error *err)
+{
+	npt_auto_close int fd = bpf_iter_create(bpf_link__fd(probe->links[id]));
+	char nothing[64];
+	ssize_t size;
+
+	if (fd < 0)
+		return npt_error_set(err, errno, "cannot start a socket iterator: %s",
+				     npt_errno_name(errno));
+	do {
+		size = read(fd, nothing, sizeof(nothing));
+	} while (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR)));
+	if (size < 0)
+		return npt_error_set(err, errno, "a socket iterator failed: %s",
+				     npt_errno_name(errno));
+	return 0;
+}
+
+int npt_probe_find_sockets(struct npt_probe *probe, struct npt_error *err)
+{
+	for (__u32 what = NPT_FIND_LISTENERS; what <= NPT_FIND_SERVERS; what++) {
+		int r;
+
+		probe->skeleton->bss->npt_find_what = what;
+		r = run_iterator(probe, LINK_FIND, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
+{
+	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
+	return run_iterator(probe, LINK_WALK, err);
+}
+
+int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
+			bool by_process, uint32_t edges_max, struct npt_error *err)
+{
+	struct npt_bpf_scope_state state = { .edges_max = edges_max };
+	struct npt_bpf_scope value = { .id = scope, .by_process = by_process };
+	int r;
+
+	if (by_process && !probe->links[LINK_FORK]) {
+		r = attach(probe, LINK_FORK, probe->skeleton->progs.npt_fork, err);
+		if (r < 0)
+			return r;
+		r = attach(probe, LINK_EXIT, probe->skeleton->progs.npt_exit, err);
+		if (r < 0)
+			return r;
+	}
+	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_scope_state), &scope, &state,
+				BPF_ANY) < 0 ||
+	    bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes), &netns_inode, &value,
+				BPF_NOEXIST) < 0)
+		return npt_error_set(err, errno, "cannot add a scope: %s", npt_errno_name(errno));
+	return 0;
+}
+
+int npt_probe_add_member(struct npt_probe *probe, uint32_t scope, uint32_t pid,
+			 struct npt_error *err)
+{
+	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_members), &pid, &scope,
+				BPF_ANY) < 0)
+		return npt_error_set(err, errno, "cannot add process %u: %s", pid,
+				     npt_errno_name(errno));
+	return 0;
+}
+
+uint32_t npt_probe_members(struct npt_probe *probe, uint32_t scope)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.npt_members);
+	uint32_t count = 0, pid, next, member;
+	uint32_t *previous = NULL;
+
+	while (bpf_map_get_next_key(fd, previous, &next) == 0) {
+		pid = next;
+		previous = &pid;
+		if (bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
+			count++;
+	}
+	return count;
+}
+
+static void delete_members(struct npt_probe *probe, uint32_t scope)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.npt_members);
+	uint32_t pid, member;
+	uint32_t *previous = NULL, next;
+
+	while (bpf_map_get_next_key(fd, previous, &next) == 0) {
+		if (previous && bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
+			(void)bpf_map_delete_elem(fd, &pid);
+		pid = next;
+		previous = &pid;
+	}
+	if (previous && bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
+		(void)bpf_map_delete_elem(fd, &pid);
+}
+
+int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
+			   struct npt_error *err)
+{
+	int r;
+
+	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes), &netns_inode);
+	delete_members(probe, scope);
+	probe->skeleton->bss->npt_walk_scope = scope;
+	probe->skeleton->bss->npt_walk_mode = NPT_WALK_DELETE;
+	r = run_iterator(probe, LINK_WALK, err);
+	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
+	return r;
+}
+
+/* Deletes every entry whose key carries this scope at the given place. */
+static void delete_scope_keys(const struct bpf_map *map, size_t scope_offset, uint32_t scope)
+{
+	int fd = bpf_map__fd(map);
+	size_t size = bpf_map__key_size(map);
+	npt_auto_free unsigned char *key = npt_alloc(1, size);
+	npt_auto_free unsigned char *next = npt_alloc(1, size);
+	bool more = bpf_map_get_next_key(fd, NULL, key) == 0;
+
+	while (more) {
+		uint32_t found;
+
+		more = bpf_map_get_next_key(fd, key, next) == 0;
+		memcpy(&found, key + scope_offset, sizeof(found));
+		if (found == scope)
+			(void)bpf_map_delete_elem(fd, key);
+		memcpy(key, next, size);
+	}
+}
+
+void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope)
+{
+	int free_fd = bpf_map__fd(probe->skeleton->maps.npt_free_slots);
+
+	delete_scope_keys(probe->skeleton->maps.npt_edges,
+			  __builtin_offsetof(struct npt_bpf_edge_key, process.scope), scope);
+	delete_scope_keys(probe->skeleton->maps.npt_processes,
+			  __builtin_offsetof(struct npt_bpf_process_key, scope), scope);
+	/* struct npt_endpoint_key: address[16], scope. */
+	delete_scope_keys(probe->skeleton->maps.npt_listening, 16, scope);
+	delete_scope_keys(probe->skeleton->maps.npt_client_ends, 16, scope);
+	for (__u32 i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && probe->slots[i].ever_used; i++) {
+		if (probe->slots[i].key.process.scope != scope)
+			continue;
+		memset(&probe->slots[i], 0, sizeof(probe->slots[i]));
+		probe->slots[i].ever_used = 1;
+		(void)bpf_map_update_elem(free_fd, NULL, &i, BPF_ANY);
+	}
+}
+
+struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe)
+{
+	return probe->slots;
+}
+
+bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
+		       struct npt_bpf_process *process_ret)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.npt_processes), key,
+				   process_ret) == 0;
+}
+
+uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss)
+{
+	int cpus = libbpf_num_possible_cpus();
+	npt_auto_free __u64 *values = npt_alloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*values));
+	__u32 key = (__u32)loss;
+	uint64_t sum = 0;
+
+	if (cpus <= 0 ||
+	    bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.npt_losses), &key, values) < 0)
+		return 0;
+	for (int i = 0; i < cpus; i++)
+		sum += values[i];
+	return sum;
+}
+
+uint64_t npt_probe_other_connections(struct npt_probe *probe, uint32_t scope)
+{
+	struct npt_bpf_scope_state state = { 0 };
+
+	(void)bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.npt_scope_state), &scope,
+				  &state);
+	return state.other_connections;
+}
+
+uint64_t npt_probe_map_bytes(struct npt_probe *probe)
+{
+	struct bpf_map *map;
+	uint64_t bytes = 0;
+
+	bpf_object__for_each_map(map, probe->skeleton->obj)
+	{
+		npt_auto_free char *path = npt_format("/proc/self/fdinfo/%d", bpf_map__fd(map));
+		npt_auto_fclose FILE *file = fopen(path, "re");
+		char line[128];
+
+		while (file && fgets(line, sizeof(line), file)) {
+			if (strncmp(line, "memlock:\t", 9) == 0)
+				bytes += strtoull(line + 9, NULL, 10);
+		}
+	}
+	return bytes;
+}
+
+bool npt_probe_times_writes(const struct npt_probe *probe)
+{
+	return probe->links[LINK_WRITE_BEGIN] != NULL;
+}
+
+bool npt_probe_sees_drops(const struct npt_probe *probe)
+{
+	return probe->links[LINK_DROP] != NULL;
+}
+
+int npt_probe_slice_begin(struct npt_probe *probe, struct npt_error *err)
+{
+	struct npt_bpf_measure *skeleton = probe->skeleton;
+	int r = attach(probe, LINK_SYS_EXIT, skeleton->progs.npt_sys_exit, err);
+
+	if (r < 0)
+		return r;
+	skeleton->bss->npt_slice_number++;
+	skeleton->bss->npt_slice_on = 1;
+	return attach(probe, LINK_SYS_ENTER, skeleton->progs.npt_sys_enter, err);
+}
+
+/*
+ * npt_slice_on stays set: calls that began in the slice are still running, and reads among them are
+ * to be timed to their end.
+ */
+void npt_probe_slice_end(struct npt_probe *probe)
+{
+	(void)bpf_link__destroy(probe->links[LINK_SYS_ENTER]);
+	(void)bpf_link__destroy(probe->links[LINK_SYS_EXIT]);
+	probe->links[LINK_SYS_ENTER] = NULL;
+	probe->links[LINK_SYS_EXIT] = NULL;
+}

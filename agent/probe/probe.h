@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Probe - the BPF object: loaded while something is measured, gone with this process at the latest
+ * (nothing is pinned). The only place that knows libbpf, with features and slices beside it.
+ *
+ * Owned by the measurement; all calls from its thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/probe/features.h"
+#include "bpf/measure.h"
+#include "lib/core/cleanup.h"
+#include "lib/core/error.h"
+
+struct npt_probe;
+
+struct npt_probe_options {
+	bool operations; /* reads and writes; Base alone has no hook on them */
+	bool slices;     /* times of reads, accepts and closes, sampled */
+};
+
+/*
+ * Loads and attaches. -EPERM: rights are missing; -EOPNOTSUPP: the kernel lacks something; the text
+ * says what to do. features is borrowed and must outlive the probe.
+ */
+int npt_probe_open(struct npt_probe **probe_ret, const struct npt_features *features,
+		   const struct npt_probe_options *options, struct npt_error *err);
+void npt_probe_close(struct npt_probe *probe);
+NPT_DEFINE_AUTO(struct npt_probe *, npt_probe_close)
+
+/* Measures sockets of this network namespace from now on. */
+int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
+			bool by_process, uint32_t edges_max, struct npt_error *err);
+int npt_probe_add_member(struct npt_probe *probe, uint32_t scope, uint32_t pid,
+			 struct npt_error *err);
+/* How many processes a by-process scope still has. */
+uint32_t npt_probe_members(struct npt_probe *probe, uint32_t scope);
+/* Stops: folds what is left, forgets the scope's sockets. Its slots stay readable. */
+int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
+			   struct npt_error *err);
+/* Empties the scope's slots and gives them back; once nobody reads them any more. */
+void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope);
+
+/* Looks for sockets that are older than the task or have no owner yet. */
+int npt_probe_find_sockets(struct npt_probe *probe, struct npt_error *err);
+/* Brings every edge up to date with its connections. */
+int npt_probe_fold(struct npt_probe *probe, struct npt_error *err);
+
+/* NPT_SLOTS_MAX slots, written by the kernel at any time. */
+struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe);
+bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
+		       struct npt_bpf_process *process_ret);
+uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss);
+uint64_t npt_probe_other_connections(struct npt_probe *probe, uint32_t scope);
+/* What the kernel holds for us, in bytes. */
+uint64_t npt_probe_map_bytes(struct npt_probe *probe);
+
+/* Whether this kernel gives: times of writes, drops with reasons. */
+bool npt_probe_times_writes(const struct npt_probe *probe);
+bool npt_probe_sees_drops(const struct npt_probe *probe);
+
+/* One slice: on and off. Used by slices.c. */
+int npt_probe_slice_begin(struct npt_probe *probe, struct npt_error *err);
+void npt_probe_slice_end(struct npt_probe *probe);

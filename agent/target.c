@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A set of processes is given by a control group's path or by /proc: those whose container it is.
+ * Their children are followed in the kernel, so a process that forks while we look is found either
+ * way: as a child of a member, or by looking again.
+ */
+#include "agent/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <signal.h>
+
+#include "agent/proc.h"
+#include "lib/core/alloc.h"
+#include "lib/core/cleanup.h"
+#include "lib/core/parse.h"
+
+#define MEMBERS_MAX 16384
+
+static void add_member(struct npt_target_set *set, uint32_t pid)
+{
+	if (set->members_count >= MEMBERS_MAX)
+		return;
+	set->members = npt_realloc(set->members, set->members_count + 1, sizeof(*set->members));
+	set->members[set->members_count++] = pid;
+}
+
+struct descendants {
+	struct npt_target_set *set;
+	bool grew;
+};
+
+static uint32_t parent_of(uint32_t pid)
+{
+	npt_auto_free char *path = npt_format("/proc/%u/status", pid);
+	npt_auto_fclose FILE *file = fopen(path, "re");
+	char line[256];
+	uint64_t parent;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "PPid:\t", 6) != 0)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		return npt_parse_u64(line + 6, 0, INT32_MAX, &parent) == 0 ? (uint32_t)parent : 0;
+	}
+	return 0;
+}
+
+static bool is_member(const struct npt_target_set *set, uint32_t pid)
+{
+	for (size_t i = 0; i < set->members_count; i++) {
+		if (set->members[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+static bool add_child(uint32_t pid, void *context)
+{
+	struct descendants *descendants = context;
+
+	if (!is_member(descendants->set, pid) && is_member(descendants->set, parent_of(pid))) {
+		add_member(descendants->set, pid);
+		descendants->grew = true;
+	}
+	return true;
+}
+
+static int find_process(uint32_t pid, struct npt_target_set *set, struct npt_error *err)
+{
+	struct descendants descendants = { .set = set, .grew = true };
+
+	set->by_process = true;
+	add_member(set, pid);
+	while (descendants.grew) {
+		descendants.grew = false;
+		npt_proc_each(add_child, &descendants);
+	}
+	return npt_proc_open_netns(pid, &set->netns_fd, err);
+}
+
+struct container_search {
+	struct npt_target_set *set;
+	const char *id;
+};
+
+static bool add_if_in_container(uint32_t pid, void *context)
+{
+	struct container_search *search = context;
+	char id[NPT_CONTAINER_ID_BYTES];
+
+	npt_proc_container_id(pid, id, sizeof(id));
+	if (id[0] && strncmp(id, search->id, strlen(search->id)) == 0)
+		add_member(search->set, pid);
+	return true;
+}
+
+static int find_container(const char *id, struct npt_target_set *set, struct npt_error *err)
+{
+	struct container_search search = { .set = set, .id = id };
+
+	if (strlen(id) < 12 || strspn(id, "0123456789abcdef") != strlen(id))
+		return npt_error_set(err, EINVAL,
+				     "'%s' is no container id: at least its first 12 hexadecimal "
+				     "digits",
+				     id);
+	set->by_process = true;
+	npt_proc_each(add_if_in_container, &search);
+	if (set->members_count == 0)
+		return npt_error_set(err, ESRCH, "no process runs in a container %s", id);
+	return npt_proc_open_netns(set->members[0], &set->netns_fd, err);
+}
+
+static void read_group_processes(const char *path, struct npt_target_set *set)
+{
+	npt_auto_free char *file_path = npt_format("%s/cgroup.procs", path);
+	npt_auto_fclose FILE *file = fopen(file_path, "re");
+	char line[32];
+	uint64_t pid;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (npt_parse_u64(line, 1, INT32_MAX, &pid) == 0)
+			add_member(set, (uint32_t)pid);
+	}
+}
+
+#define GROUP_DEPTH_MAX 16
+
+static void read_groups(const char *path, unsigned int depth, struct npt_target_set *set)
+{
+	npt_auto_closedir DIR *directory = opendir(path);
+	struct dirent *entry;
+
+	read_group_processes(path, set);
+	while (depth < GROUP_DEPTH_MAX && directory && (entry = readdir(directory))) {
+		npt_auto_free char *below = NULL;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		below = npt_format("%s/%s", path, entry->d_name);
+		read_groups(below, depth + 1, set);
+	}
+}
+
+static int find_group(const char *path, struct npt_target_set *set, struct npt_error *err)
+{
+	if (access(path, R_OK | X_OK) < 0)
+		return npt_error_set(err, errno == EACCES ? EPERM : ESRCH,
+				     "cannot read the control group %s: %s", path,
+				     npt_errno_name(errno));
+	set->by_process = true;
+	read_groups(path, 0, set);
+	if (set->members_count == 0)
+		return npt_error_set(err, ESRCH, "no process is in the control group %s", path);
+	return npt_proc_open_netns(set->members[0], &set->netns_fd, err);
+}
+
+static int find_namespace(const char *path, struct npt_target_set *set, struct npt_error *err)
+{
+	uint32_t inode;
+	int r;
+
+	set->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (set->netns_fd < 0)
+		return npt_error_set(err, errno == EACCES ? EPERM : ESRCH,
+				     "cannot open the network namespace %s: %s", path,
+				     npt_errno_name(errno));
+	r = npt_proc_netns_inode(set->netns_fd, &inode, err);
+	return r < 0 ? npt_error_wrap(err, "%s", path) : 0;
+}
+
+/* The child: waits until it is measured, then becomes the command. */
+static _Noreturn void become(char **command, int wait_fd)
+{
+	sigset_t none;
+	char go;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (read(wait_fd, &go, 1) != 1)
+		_exit(127);
+	(void)execvp(command[0], command);
+	fprintf(stderr, "npt-agent: cannot run %s: %s\n", command[0], npt_errno_name(errno));
+	_exit(127);
+}
+
+static int start_command(char **command, struct npt_target_set *set, struct npt_error *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return npt_error_set(err, errno, "cannot make a pipe: %s", npt_errno_name(errno));
+	set->command_pid = fork();
+	if (set->command_pid == 0) {
+		(void)close(ends[1]);
+		become(command, ends[0]);
+	}
+	(void)close(ends[0]);
+	set->release_fd = ends[1];
+	if (set->command_pid < 0)
+		return npt_error_set(err, errno, "cannot fork: %s", npt_errno_name(errno));
+	set->by_process = true;
+	add_member(set, (uint32_t)set->command_pid);
+	return npt_proc_open_netns((uint32_t)set->command_pid, &set->netns_fd, err);
+}
+
+int npt_target_find(const struct npt_run_options *options, struct npt_target_set *set_ret,
+		    struct npt_error *err)
+{
+	switch (options->target) {
+	case NPT_RUN_PID:
+		return find_process(options->pid, set_ret, err);
+	case NPT_RUN_CONTAINER:
+		return find_container(options->text, set_ret, err);
+	case NPT_RUN_CGROUP:
+		return find_group(options->text, set_ret, err);
+	case NPT_RUN_NETNS:
+		return find_namespace(options->text, set_ret, err);
+	case NPT_RUN_COMMAND:
+		return start_command(options->command, set_ret, err);
+	}
+	return -EINVAL;
+}
+
+void npt_target_release(struct npt_target_set *set)
+{
+	if (set->release_fd < 0)
+		return;
+	if (write(set->release_fd, "g", 1) != 1)
+		(void)kill(set->command_pid, SIGTERM);
+	(void)close(npt_take_fd(&set->release_fd));
+}
+
+void npt_target_done(struct npt_target_set *set)
+{
+	if (set->release_fd >= 0)
+		(void)close(npt_take_fd(&set->release_fd));
+	if (set->netns_fd >= 0)
+		(void)close(npt_take_fd(&set->netns_fd));
+	free(set->members);
+	set->members = NULL;
+	set->members_count = 0;
+}

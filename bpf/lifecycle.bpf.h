@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Lifecycle - connect, establish, close: one hook, tp_btf/inet_sock_set_state (4.16+).
+ *
+ * Why this hook: it fires at each state change of a TCP socket and nowhere else, in whatever way
+ * the change came about (system call, packet, timer, exit of the process), with the socket still
+ * whole. How often: 3 to 8 times in the life of a connection, never per read or write. What it
+ * misses: a connect that fails before its SYN (ENETUNREACH), which never leaves CLOSE.
+ */
+#include "bpf/connection.bpf.h"
+
+/* connect() and listen() run in the process that asks, so the current task is the owner. */
+static __always_inline void npt_begin(struct sock *sk, __u32 role)
+{
+	struct npt_bpf_process_key owner = {};
+	struct npt_conn *conn;
+	__u32 pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
+	__u32 scope = npt_scope_of(sk, pid);
+
+	if (!scope)
+		return;
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		npt_count_loss(NPT_LOSS_STORAGE);
+		return;
+	}
+	__builtin_memset(conn, 0, sizeof(*conn));
+	npt_process_current(&owner, scope);
+	conn->owner = owner;
+	conn->scope = scope;
+	conn->role = role;
+	npt_conn_address(conn, sk);
+	if (role == NPT_BPF_CLIENT) {
+		conn->flags = NPT_CONN_SYN;
+		conn->started_ns = bpf_ktime_get_ns();
+		npt_conn_own(conn, &owner);
+	} else {
+		struct npt_endpoint_key end = { .scope = scope, .port = conn->local_port };
+		__u8 yes = 1;
+
+		bpf_map_update_elem(&npt_listening, &end, &yes, BPF_ANY);
+	}
+}
+
+/* The child of a listener: BPF_F_CLONE gave it the listener's entry before its first state. */
+static __always_inline void npt_begin_child(struct npt_conn *conn)
+{
+	struct npt_bpf_process_key owner = conn->owner;
+	__u32 scope = conn->scope;
+
+	__builtin_memset(conn, 0, sizeof(*conn));
+	conn->owner = owner;
+	conn->scope = scope;
+	conn->role = NPT_BPF_SERVER;
+	conn->started_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void npt_established(struct npt_conn *conn, struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct npt_bpf_slot *slot;
+
+	conn->flags |= NPT_CONN_ESTABLISHED;
+	npt_conn_address(conn, sk);
+	if (tp)
+		conn->syn_retransmits = tp->total_retrans;
+	if (conn->role != NPT_BPF_CLIENT)
+		return;
+	npt_conn_publish_end(conn);
+	slot = npt_slot(conn->slot);
+	if (!slot || (conn->flags & NPT_CONN_OLDER))
+		return;
+	npt_add(&slot->opened, 1);
+	npt_add(&slot->retransmit_syn, conn->syn_retransmits);
+	npt_add(&slot->metrics[NPT_BPF_CONNECT].count, 1);
+	npt_metric_time(&slot->metrics[NPT_BPF_CONNECT], bpf_ktime_get_ns() - conn->started_ns);
+}
+
+/* A connect that never got through: the socket's error says why, none if the program gave up. */
+static __always_inline void npt_failed(struct npt_conn *conn, struct sock *sk,
+				       struct npt_bpf_slot *slot)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	int error = sk->sk_err;
+
+	if (error <= 0)
+		error = 125; /* ECANCELED */
+	npt_count_code(slot->failed, NPT_SLOT_FAILED_MAX, (__u32)error, &slot->failed_other);
+	if (!tp)
+		return;
+	conn->syn_retransmits = tp->total_retrans;
+	npt_add(&slot->retransmit_syn, conn->syn_retransmits);
+	npt_add(&slot->retransmit_segments, conn->syn_retransmits);
+}
+
+static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, int old_state)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct npt_bpf_slot *slot;
+
+	if (conn->flags & NPT_CONN_CLOSED)
+		return;
+	if (!(conn->flags & NPT_CONN_ESTABLISHED)) {
+		conn->flags |= NPT_CONN_CLOSED;
+		slot = npt_slot(conn->slot);
+		if (slot && conn->role == NPT_BPF_CLIENT && old_state == TCP_SYN_SENT)
+			npt_failed(conn, sk, slot);
+		return;
+	}
+	if (conn->slot == NPT_SLOT_NONE)
+		npt_conn_own(conn, &conn->owner);
+	conn->flags |= NPT_CONN_CLOSED;
+	slot = npt_slot(conn->slot);
+	if (!slot)
+		return;
+	npt_conn_fold(conn, tp, slot);
+	npt_add(&slot->closed, 1);
+	npt_add(&slot->metrics[NPT_BPF_CLOSE].count, 1);
+	if (conn->role == NPT_BPF_CLIENT)
+		npt_conn_withdraw_end(conn);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(npt_set_state, struct sock *sk, int old_state, int new_state)
+{
+	struct npt_conn *conn;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (new_state == TCP_SYN_SENT) {
+		npt_begin(sk, NPT_BPF_CLIENT);
+		return 0;
+	}
+	if (new_state == TCP_LISTEN) {
+		npt_begin(sk, NPT_BPF_LISTENER);
+		return 0;
+	}
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	if (!conn)
+		return 0;
+	if (new_state == TCP_SYN_RECV && conn->role == NPT_BPF_LISTENER) {
+		npt_begin_child(conn);
+	} else if (new_state == TCP_ESTABLISHED) {
+		npt_established(conn, sk);
+	} else if (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK) {
+		/* Only close() and shutdown() lead here: the current process holds the socket. */
+		if (conn->slot == NPT_SLOT_NONE)
+			npt_conn_own_current(conn);
+		conn->flags |= NPT_CONN_FIN_QUEUED;
+		npt_slice_closing(conn);
+	} else if (new_state == TCP_CLOSE && conn->role != NPT_BPF_LISTENER) {
+		npt_slice_closing(conn);
+		npt_closed(conn, sk, old_state);
+	}
+	return 0;
+}

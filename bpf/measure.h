@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Measure - the memory that kernel and agent share: edges, their slots, processes, settings.
+ *
+ * Fixed widths, explicit padding. Times are nanoseconds of CLOCK_MONOTONIC, starts of processes
+ * CLOCK_BOOTTIME. Addresses are 16 bytes, IPv4 mapped (::ffff:a.b.c.d); ports in host order.
+ */
+#include <linux/types.h>
+
+#include "bpf/histogram.h"
+
+#define NPT_SLOT_NONE  0 /* a connection without an owner yet */
+#define NPT_SLOT_OTHER 1 /* where edges go that got no slot of their own */
+#define NPT_SLOT_FIRST 2
+#define NPT_SLOTS_MAX  4096
+
+#define NPT_SCOPES_MAX      1024
+#define NPT_SLOT_FAILED_MAX 8
+#define NPT_SLOT_DROPS_MAX  8
+#define NPT_PROCESS_NAME    64
+
+enum npt_bpf_role {
+	NPT_BPF_UNKNOWN = 0,
+	NPT_BPF_CLIENT = 1,
+	NPT_BPF_SERVER = 2,
+	NPT_BPF_LISTENER = 3,
+};
+
+enum npt_bpf_metric {
+	NPT_BPF_WRITE = 0,
+	NPT_BPF_READ = 1,
+	NPT_BPF_RTT = 2,
+	NPT_BPF_CONNECT = 3,
+	NPT_BPF_ACCEPT = 4,
+	NPT_BPF_CLOSE = 5,
+	NPT_BPF_METRICS = 6,
+};
+
+/* A process for good: a pid comes again, its start does not. */
+struct npt_bpf_process_key {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 scope;
+};
+
+struct npt_bpf_process {
+	char comm[16];
+	char name[NPT_PROCESS_NAME]; /* basename of the executable, "" for a kernel thread */
+	__u64 cgroup_id;
+};
+
+struct npt_bpf_edge_key {
+	struct npt_bpf_process_key process;
+	__u8 peer_address[16]; /* zero if the peer is a process of the same scope (server side) */
+	__u64 peer_start_ns;   /* of that process, else 0 */
+	__u32 peer_pid;
+	__u16 peer_port; /* the service's port, on both roles */
+	__u8 role;       /* enum npt_bpf_role */
+	__u8 padding;
+};
+_Static_assert(sizeof(struct npt_bpf_edge_key) == 48, "no hidden padding in a map key");
+
+struct npt_bpf_metric_slot {
+	__u64 count;
+	__u64 bytes;
+	__u64 sum_ns;
+	__u32 max_micros; /* user space takes it by exchange with 0 */
+	__u32 buckets[NPT_HISTOGRAM_BUCKETS];
+};
+
+/* Named by number: errno or skb drop reason; 0 is a free place. */
+struct npt_bpf_code_count {
+	__u32 code;
+	__u32 count;
+};
+
+struct npt_bpf_slot {
+	struct npt_bpf_edge_key key;
+	__u64 opened; /* ESTABLISHED while in scope */
+	__u64 found;  /* older than the task */
+	__u64 closed;
+	__u64 sent_bytes;
+	__u64 sent_segments;
+	__u64 received_bytes;
+	__u64 received_segments;
+	__u64 retransmit_segments;
+	__u64 retransmit_bytes;
+	__u64 retransmit_syn;
+	__u64 spurious;
+	__u64 drops_unspecified;
+	struct npt_bpf_code_count failed[NPT_SLOT_FAILED_MAX];
+	struct npt_bpf_code_count drops[NPT_SLOT_DROPS_MAX];
+	__u64 failed_other;
+	__u64 drops_other;
+	/*
+	 * The other end of a pair in one scope. Client: the process that it reached, and where.
+	 * Server: the address and port that its client asked for.
+	 */
+	__u64 pair_start_ns;
+	__u32 pair_pid;
+	__u16 pair_port;
+	__u16 ever_used; /* not 0 once the slot had an edge: the agent reads no further than that */
+	__u8 pair_address[16];
+	struct npt_bpf_metric_slot metrics[NPT_BPF_METRICS];
+};
+_Static_assert(sizeof(struct npt_bpf_slot) <= 4096, "DESIGN 3.2: a slot is at most 4 KiB");
+
+/* By network namespace (inode number; the agent holds the namespace open, so it is not reused). */
+struct npt_bpf_scope {
+	__u32 id;         /* 1 .. NPT_SCOPES_MAX - 1 */
+	__u32 by_process; /* only processes in the members map */
+};
+
+struct npt_bpf_scope_state {
+	__u32 edges_max;
+	__u32 edges;
+	__u64 other_connections; /* that went to NPT_SLOT_OTHER */
+};
+
+/* Failed operations in the kernel: each is a number, never silence. */
+enum npt_bpf_loss {
+	NPT_LOSS_STORAGE = 0, /* no socket storage: the connection is not measured */
+	NPT_LOSS_EDGE = 1,    /* no slot or no map entry: counted in "other" */
+	NPT_LOSS_PROCESS = 2, /* a process without its names */
+	NPT_LOSS_TASK = 3,    /* no task storage: an operation without its time */
+	NPT_LOSS_COUNT = 4,
+};
+
+/* What a walk of the socket storage map does. */
+enum npt_bpf_walk {
+	NPT_WALK_FLUSH = 0,  /* fold each connection's totals into its edge */
+	NPT_WALK_DELETE = 1, /* the same, then forget the sockets of one scope */
+};
+
+/* What a walk of all open files looks for, in this order. */
+enum npt_bpf_find {
+	NPT_FIND_LISTENERS = 0,
+	NPT_FIND_CLIENTS = 1,
+	NPT_FIND_SERVERS = 2,
+};

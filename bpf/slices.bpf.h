@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Slices - execution time of reads, accepts and closes where no trampoline is to be had.
+ *
+ * The start of a system call is seen only by tp_btf/sys_enter, which taxes every call of every
+ * process on the node. So these two programs are attached in short slices; each call that starts in
+ * a slice is timed to its end, so the sample is drawn by start and long calls are not lost. Times
+ * are sampled, counts stay exact.
+ *
+ * A start is kept per thread. A read's is believed later only if the thread is still in the same
+ * call (number and descriptor), since a slice may end while some other call runs; each receive on a
+ * socket takes it. An accept or close is timed only if it begins and ends in one slice.
+ */
+#include "bpf/connection.bpf.h"
+
+enum npt_call_kind {
+	NPT_CALL_NONE = 0,
+	NPT_CALL_READ = 1,
+	NPT_CALL_ACCEPT = 2,
+	NPT_CALL_CLOSE = 3,
+};
+
+struct npt_call {
+	__u64 started_ns; /* 0: none */
+	__u64 number;
+	__u64 descriptor;
+	__u32 kind;
+	__u32 slice; /* accept and close must end in the slice in which they began */
+	__u32 padding;
+	__u32 closing_slot; /* the edge whose connection this close() ends */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct npt_call);
+} npt_calls SEC(".maps");
+
+/* Which system call is of which kind, by number; the agent fills it for its architecture. */
+const volatile __u8 npt_call_kinds[512] = {};
+
+static __always_inline __u64 npt_call_descriptor(struct task_struct *task, __u64 *number)
+{
+#if defined(__TARGET_ARCH_arm64)
+	struct pt_regs___arm64 *regs = (struct pt_regs___arm64 *)bpf_task_pt_regs(task);
+
+	*number = (__u64)BPF_CORE_READ(regs, syscallno);
+	return BPF_CORE_READ(regs, orig_x0);
+#else
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	*number = BPF_CORE_READ(regs, orig_ax);
+	return BPF_CORE_READ(regs, di);
+#endif
+}
+
+/* Takes the start of the call that the current thread is in: its duration, or 0. */
+static __always_inline __u64 npt_call_take(__u32 kind)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct npt_call *call = bpf_task_storage_get(&npt_calls, task, NULL, 0);
+	__u64 number, descriptor, started;
+
+	if (!call || !call->started_ns)
+		return 0;
+	started = call->started_ns;
+	call->started_ns = 0;
+	descriptor = npt_call_descriptor(task, &number);
+	if (call->kind != kind || call->number != number || call->descriptor != descriptor)
+		return 0;
+	return bpf_ktime_get_ns() - started;
+}
+
+static __always_inline void npt_slice_closing(const struct npt_conn *conn)
+{
+	struct npt_call *call;
+
+	if (!npt_slice_on)
+		return;
+	call = bpf_task_storage_get(&npt_calls, bpf_get_current_task_btf(), NULL, 0);
+	if (call && call->started_ns && call->kind == NPT_CALL_CLOSE)
+		call->closing_slot = conn->slot;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(npt_sys_enter, struct pt_regs *regs, long number)
+{
+	struct task_struct *task;
+	struct npt_call *call;
+	__u32 kind, pid;
+
+	if (number < 0 || number >= 512)
+		return 0;
+	kind = npt_call_kinds[number];
+	if (kind == NPT_CALL_NONE)
+		return 0;
+	pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
+	if (!bpf_map_lookup_elem(&npt_timed_pids, &pid))
+		return 0;
+	task = bpf_get_current_task_btf();
+	call = bpf_task_storage_get(&npt_calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!call) {
+		npt_count_loss(NPT_LOSS_TASK);
+		return 0;
+	}
+	call->descriptor = npt_call_descriptor(task, &call->number);
+	call->kind = kind;
+	call->closing_slot = NPT_SLOT_NONE;
+	call->slice = npt_slice_number;
+	call->started_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* The socket behind a descriptor that accept() just returned, by plain reads. */
+static __always_inline struct sock *npt_accepted(struct task_struct *task, long fd)
+{
+	struct file **files = BPF_CORE_READ(task, files, fdt, fd);
+	struct file *file = NULL;
+	struct socket *socket;
+
+	if (bpf_probe_read_kernel(&file, sizeof(file), files + fd) || !file)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __noinline int npt_accept_done(struct task_struct *task, long fd, __u64 ns)
+{
+	struct npt_bpf_process_key owner = {};
+	struct npt_bpf_edge_key key = {};
+	struct npt_conn conn = { .role = NPT_BPF_SERVER };
+	struct npt_bpf_slot *slot;
+	struct npt_bpf_scope *scope;
+	struct sock *sk;
+	__u32 netns;
+	__u16 family;
+
+	if (!task)
+		return 0;
+	sk = npt_accepted(task, fd);
+	netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	scope = bpf_map_lookup_elem(&npt_scopes, &netns);
+	if (!scope || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	conn.scope = npt_owner_scope(scope, (__u32)task->tgid);
+	if (!conn.scope)
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	npt_address(conn.peer_address, family, BPF_CORE_READ(sk, __sk_common.skc_daddr),
+		    &sk->__sk_common.skc_v6_daddr);
+	npt_address(conn.local_address, family, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr),
+		    &sk->__sk_common.skc_v6_rcv_saddr);
+	conn.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	conn.peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	npt_process_current(&owner, conn.scope);
+	npt_conn_key(&conn, &owner, npt_conn_client(&conn), &key);
+	slot = npt_slot(npt_edge_slot(&key));
+	if (slot)
+		npt_metric_time(&slot->metrics[NPT_BPF_ACCEPT], ns);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(npt_sys_exit, struct pt_regs *regs, long result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct npt_call *call = bpf_task_storage_get(&npt_calls, task, NULL, 0);
+	struct npt_bpf_slot *slot;
+	__u64 ns;
+
+	if (!call || !call->started_ns)
+		return 0;
+	ns = bpf_ktime_get_ns() - call->started_ns;
+	call->started_ns = 0;
+	if (call->slice != npt_slice_number)
+		return 0;
+	if (call->kind == NPT_CALL_ACCEPT && result >= 0) {
+		npt_accept_done(task, result, ns);
+	} else if (call->kind == NPT_CALL_CLOSE && call->closing_slot != NPT_SLOT_NONE) {
+		slot = npt_slot(call->closing_slot);
+		if (slot)
+			npt_metric_time(&slot->metrics[NPT_BPF_CLOSE], ns);
+	}
+	return 0;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * State - every map and setting of the measuring programs, and how losses are counted.
+ */
+#include "bpf/kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "bpf/measure.h"
+
+enum npt_conn_flag {
+	NPT_CONN_ESTABLISHED = 1, /* seen becoming so, or older than the task */
+	NPT_CONN_OLDER = 2,       /* existed before the task */
+	NPT_CONN_SYN = 4,         /* our SYN is part of the sequence numbers that we subtract */
+	NPT_CONN_FIN_QUEUED = 8,  /* the FIN is part of write_seq */
+	NPT_CONN_CLOSED = 16,
+};
+
+/*
+ * What we keep with a socket. reported_* are the values of the socket that are in its edge already;
+ * an exchange makes them the new ones, so that two walkers at once add every byte once.
+ */
+struct npt_conn {
+	__u32 slot; /* NPT_SLOT_NONE until it has an owner */
+	__u32 scope;
+	__u32 flags;
+	__u32 role;
+	struct npt_bpf_process_key owner; /* until it has one: the listener's */
+	__u8 local_address[16];
+	__u8 peer_address[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u32 syn_retransmits;
+	__u64 started_ns;
+	__u64 write_started_ns;
+	__u32 write_tid;
+	__u32 reported_retransmit_segments;
+	__u64 reported_sent_bytes;
+	__u64 reported_received_bytes;
+	__u64 reported_retransmit_bytes;
+	__u32 reported_sent_segments;
+	__u32 reported_received_segments;
+	__u32 reported_spurious;
+	__u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct npt_conn);
+} npt_conns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NPT_SLOTS_MAX);
+	__type(key, struct npt_bpf_edge_key);
+	__type(value, __u32);
+} npt_edges SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NPT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct npt_bpf_slot);
+} npt_slots SEC(".maps");
+
+/* Numbers of free slots, lowest on top; the agent fills it and gives slots back. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, NPT_SLOTS_MAX);
+	__type(value, __u32);
+} npt_free_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NPT_SCOPES_MAX);
+	__type(key, __u32);
+	__type(value, struct npt_bpf_scope);
+} npt_scopes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NPT_SCOPES_MAX);
+	__type(key, __u32);
+	__type(value, struct npt_bpf_scope_state);
+} npt_scope_state SEC(".maps");
+
+/* Processes of by-process scopes: pid -> scope id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} npt_members SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct npt_bpf_process_key);
+	__type(value, struct npt_bpf_process);
+} npt_processes SEC(".maps");
+
+/* Processes that are worth timing: owners of connections or listeners. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u32);
+} npt_timed_pids SEC(".maps");
+
+struct npt_endpoint_key {
+	__u8 address[16];
+	__u32 scope;
+	__u16 port;
+	__u16 padding;
+};
+
+/* Where clients of this scope come from: their address and port -> their slot. Pairs two ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct npt_endpoint_key);
+	__type(value, __u32);
+} npt_client_ends SEC(".maps");
+
+/* {zero address, scope, port} that somebody listens on: tells the role of older connections. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct npt_endpoint_key);
+	__type(value, __u8);
+} npt_listening SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NPT_LOSS_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} npt_losses SEC(".maps");
+
+/* Set once before load, from the running kernel's BTF; 0 if the kernel has no such reason. */
+const volatile __u32 npt_reason_not_specified = 0;
+const volatile __u32 npt_reason_queue_purge = 0;
+const volatile __u32 npt_reason_consumed = 0;
+
+/* Set by the agent while it runs. */
+__u32 npt_walk_mode = NPT_WALK_FLUSH;
+__u32 npt_walk_scope = 0;
+__u32 npt_find_what = NPT_FIND_LISTENERS;
+__u32 npt_slice_on = 0;     /* not 0 once there was a slice */
+__u32 npt_slice_number = 0; /* of the current or last slice */
+
+static __always_inline void npt_count_loss(__u32 loss)
+{
+	__u64 *count = bpf_map_lookup_elem(&npt_losses, &loss);
+
+	if (count)
+		(*count)++;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Walk - the programs that the agent runs when it wants to: no hook, no cost in between.
+ *
+ * iter/task_file finds sockets that are older than the task, in three passes (listeners, clients,
+ * servers: the role of an older connection follows from who listens, a server is paired with a
+ * client that is known). Again each window it gives an owner to sockets that waited in an accept
+ * queue. iter/bpf_sk_storage_map folds the totals of all connections into their edges, and forgets
+ * a scope's sockets when its task ends.
+ */
+#include "bpf/connection.bpf.h"
+
+static __always_inline bool npt_is_listening(__u32 scope, __u16 port)
+{
+	struct npt_endpoint_key end = { .scope = scope, .port = port };
+
+	return bpf_map_lookup_elem(&npt_listening, &end) != NULL;
+}
+
+static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
+					       const struct npt_bpf_process_key *owner)
+{
+	struct npt_endpoint_key end = { .scope = scope, .port = sk->__sk_common.skc_num };
+	struct npt_conn *conn;
+	__u8 yes = 1;
+
+	bpf_map_update_elem(&npt_listening, &end, &yes, BPF_ANY);
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	if (conn)
+		return;
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		npt_count_loss(NPT_LOSS_STORAGE);
+		return;
+	}
+	conn->owner = *owner;
+	conn->scope = scope;
+	conn->role = NPT_BPF_LISTENER;
+}
+
+static __always_inline void npt_found_connection(struct sock *sk, __u32 scope, __u32 role,
+						 const struct npt_bpf_process_key *owner)
+{
+	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	__u8 state = sk->__sk_common.skc_state;
+
+	if (conn) {
+		if (conn->slot == NPT_SLOT_NONE && (conn->flags & NPT_CONN_ESTABLISHED))
+			npt_conn_own(conn, owner);
+		return;
+	}
+	if (!tp)
+		return;
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		npt_count_loss(NPT_LOSS_STORAGE);
+		return;
+	}
+	conn->owner = *owner;
+	conn->scope = scope;
+	conn->role = role;
+	conn->flags = NPT_CONN_OLDER | NPT_CONN_ESTABLISHED;
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+		conn->flags |= NPT_CONN_FIN_QUEUED;
+	npt_conn_address(conn, sk);
+	npt_conn_baseline(conn, tp);
+	npt_conn_own(conn, owner);
+	if (role == NPT_BPF_CLIENT)
+		npt_conn_publish_end(conn);
+}
+
+SEC("iter/task_file")
+int npt_find(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct npt_bpf_process_key owner = {};
+	struct socket *socket;
+	struct sock *sk;
+	__u32 scope, role;
+	__u8 state;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || sk->sk_protocol != IPPROTO_TCP ||
+	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
+		return 0;
+	scope = npt_scope_of(sk, (__u32)task->tgid);
+	state = sk->__sk_common.skc_state;
+	if (!scope || state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+		return 0;
+	npt_process_key(&owner, task, scope);
+	npt_process_remember(&owner, task, 0);
+	npt_time_process(owner.pid);
+	if (state == TCP_LISTEN) {
+		if (npt_find_what == NPT_FIND_LISTENERS)
+			npt_found_listener(sk, scope, &owner);
+		return 0;
+	}
+	role = npt_is_listening(scope, sk->__sk_common.skc_num) ? NPT_BPF_SERVER : NPT_BPF_CLIENT;
+	if ((role == NPT_BPF_SERVER && npt_find_what == NPT_FIND_SERVERS) ||
+	    (role == NPT_BPF_CLIENT && npt_find_what == NPT_FIND_CLIENTS))
+		npt_found_connection(sk, scope, role, &owner);
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct npt_bpf_slot *slot;
+	struct npt_conn *conn;
+	struct tcp_sock *tp;
+
+	if (!sk || !ctx->value)
+		return 0;
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	if (!conn)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp && conn->role != NPT_BPF_LISTENER && (conn->flags & NPT_CONN_ESTABLISHED) &&
+	    !(conn->flags & NPT_CONN_CLOSED)) {
+		if (npt_walk_mode == NPT_WALK_DELETE && conn->slot == NPT_SLOT_NONE)
+			npt_conn_own(conn, &conn->owner);
+		slot = npt_slot(conn->slot);
+		if (slot && conn->slot != NPT_SLOT_NONE)
+			npt_conn_fold(conn, tp, slot);
+	}
+	if (npt_walk_mode == NPT_WALK_DELETE && conn->scope == npt_walk_scope)
+		bpf_sk_storage_delete(&npt_conns, sk);
+	return 0;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The value itself: allocation, bounded lists, names of its enums.
+ */
+#include "lib/model/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/core/alloc.h"
+
+struct npt_report *npt_report_new(void)
+{
+	return npt_alloc(1, sizeof(struct npt_report));
+}
+
+void npt_report_free(struct npt_report *report)
+{
+	if (!report)
+		return;
+	free(report->edges);
+	free(report);
+}
+
+struct npt_edge *npt_report_add_edge(struct npt_report *report)
+{
+	size_t count = report->edges_count;
+	struct npt_edge *edge;
+
+	if (count >= NPT_REPORT_EDGES_MAX)
+		return NULL;
+	if ((count & (count - 1)) == 0)
+		report->edges =
+			npt_realloc(report->edges, count ? count * 2 : 1, sizeof(*report->edges));
+	edge = &report->edges[report->edges_count++];
+	memset(edge, 0, sizeof(*edge));
+	return edge;
+}
+
+void npt_named_count_add(struct npt_named_count *counts, size_t max, const char *name,
+			 uint64_t count)
+{
+	for (size_t i = 0; i < max; i++) {
+		if (counts[i].name[0] == '\0')
+			(void)snprintf(counts[i].name, sizeof(counts[i].name), "%s", name);
+		else if (i + 1 == max && strcmp(counts[i].name, name) != 0)
+			(void)snprintf(counts[i].name, sizeof(counts[i].name), "other");
+		else if (strcmp(counts[i].name, name) != 0)
+			continue;
+		counts[i].count += count;
+		return;
+	}
+}
+
+void npt_report_set_unavailable(struct npt_report *report, const char *metric, const char *reason)
+{
+	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX; i++) {
+		struct npt_named_reason *entry = &report->unavailable[i];
+
+		if (entry->name[0] != '\0' && strcmp(entry->name, metric) != 0)
+			continue;
+		(void)snprintf(entry->name, sizeof(entry->name), "%s", metric);
+		(void)snprintf(entry->reason, sizeof(entry->reason), "%s", reason);
+		return;
+	}
+}
+
+const char *npt_metric_name(enum npt_metric_id id)
+{
+	static const char *const names[NPT_METRIC_COUNT] = {
+		[NPT_METRIC_WRITE] = "write",       [NPT_METRIC_READ] = "read",
+		[NPT_METRIC_RTT] = "rtt",           [NPT_METRIC_CONNECT] = "connect",
+		[NPT_METRIC_ACCEPT] = "accept",     [NPT_METRIC_CLOSE] = "close",
+		[NPT_METRIC_RESPONSE] = "response", [NPT_METRIC_UNREAD] = "unread",
+	};
+
+	return names[id];
+}
+
+const char *npt_quality_name(enum npt_quality quality)
+{
+	static const char *const names[] = { "exact", "sampled", "estimated", "unavailable" };
+
+	return names[quality];
+}
+
+const char *npt_role_name(enum npt_role role)
+{
+	static const char *const names[] = { "unknown", "client", "server" };
+
+	return names[role];
+}
+
+const char *npt_peer_kind_name(enum npt_peer_kind kind)
+{
+	static const char *const names[] = { "address", "process", "pod", "service", "node" };
+
+	return names[kind];
+}
+
+const char *npt_tls_name(enum npt_tls tls)
+{
+	static const char *const names[] = { "unknown", "no", "yes" };
+
+	return names[tls];
+}

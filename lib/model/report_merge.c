@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Quality merges to the worse one: a sum with a sampled part is sampled.
+ */
+#include "lib/model/report_merge.h"
+
+#include <string.h>
+
+static void merge_counts(struct npt_named_count *into, const struct npt_named_count *from,
+			 size_t max)
+{
+	for (size_t i = 0; i < max && from[i].name[0]; i++)
+		npt_named_count_add(into, max, from[i].name, from[i].count);
+}
+
+static void merge_metric(struct npt_metric *into, const struct npt_metric *from)
+{
+	into->count += from->count;
+	into->bytes += from->bytes;
+	if (from->quality > into->quality)
+		into->quality = from->quality;
+	npt_histogram_merge(&into->micros, &from->micros);
+}
+
+void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
+{
+	into->process = later->process;
+	into->peer = later->peer;
+	into->tls = later->tls;
+	memcpy(into->protocol, later->protocol, sizeof(into->protocol));
+	into->connections.open = later->connections.open;
+	into->connections.opened += later->connections.opened;
+	into->connections.found += later->connections.found;
+	into->connections.closed += later->connections.closed;
+	merge_counts(into->connections.failed, later->connections.failed, NPT_EDGE_FAILED_MAX);
+	into->sent.bytes += later->sent.bytes;
+	into->sent.segments += later->sent.segments;
+	into->received.bytes += later->received.bytes;
+	into->received.segments += later->received.segments;
+	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
+		merge_metric(&into->metrics[i], &later->metrics[i]);
+	into->retransmit.segments += later->retransmit.segments;
+	into->retransmit.bytes += later->retransmit.bytes;
+	into->retransmit.syn += later->retransmit.syn;
+	into->retransmit.spurious += later->retransmit.spurious;
+	merge_counts(into->drops, later->drops, NPT_EDGE_DROPS_MAX);
+	into->drops_unspecified += later->drops_unspecified;
+}
+
+bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b)
+{
+	return a->process.pid == b->process.pid && a->process.start_ns == b->process.start_ns &&
+	       a->role == b->role && a->peer.port == b->peer.port && a->peer.pid == b->peer.pid &&
+	       strcmp(a->process.pod, b->process.pod) == 0 &&
+	       strcmp(a->peer.address, b->peer.address) == 0 &&
+	       strcmp(a->peer.asked, b->peer.asked) == 0;
+}
+
+static struct npt_edge *find_same(struct npt_report *report, const struct npt_edge *edge)
+{
+	for (size_t i = 0; i < report->edges_count; i++) {
+		if (npt_edge_same(&report->edges[i], edge))
+			return &report->edges[i];
+	}
+	return NULL;
+}
+
+void npt_report_merge(struct npt_report *into, const struct npt_report *later)
+{
+	for (size_t i = 0; i < later->edges_count; i++) {
+		struct npt_edge *edge = find_same(into, &later->edges[i]);
+
+		if (edge) {
+			npt_edge_merge(edge, &later->edges[i]);
+			continue;
+		}
+		edge = npt_report_add_edge(into);
+		if (edge)
+			*edge = later->edges[i];
+		else
+			into->other_edges++;
+	}
+	into->duration_ms = later->start_unix_ms + later->duration_ms - into->start_unix_ms;
+	into->sequence = later->sequence;
+	into->lost = later->lost;
+	into->cost = later->cost;
+	memcpy(into->unavailable, later->unavailable, sizeof(into->unavailable));
+}
