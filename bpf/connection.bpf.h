@@ -92,6 +92,21 @@ static __always_inline void npt_conn_key(const struct npt_conn *conn,
 	}
 }
 
+/* Drops from before it had an owner go to the edge that it gets. */
+static __always_inline void npt_conn_early_drops(const struct npt_conn *conn,
+						 struct npt_bpf_slot *slot)
+{
+	for (__u32 i = 0; i < 2; i++) {
+		if (conn->early_drops[i].count)
+			npt_count_codes(slot->drops, NPT_SLOT_DROPS_MAX, conn->early_drops[i].code,
+					conn->early_drops[i].count, &slot->drops_other);
+	}
+	if (conn->early_drops_other)
+		npt_add(&slot->drops_other, conn->early_drops_other);
+	if (conn->early_drops_unspecified)
+		npt_add(&slot->drops_unspecified, conn->early_drops_unspecified);
+}
+
 /*
  * Gives the connection to its owner. Who comes second (two threads at once) gets the slot of its
  * own process and counts there, but does not count the connection again.
@@ -113,6 +128,7 @@ static __noinline __u32 npt_conn_own(struct npt_conn *conn, const struct npt_bpf
 	if (!slot ||
 	    __sync_val_compare_and_swap(&conn->slot, NPT_SLOT_NONE, index) != NPT_SLOT_NONE)
 		return index;
+	npt_conn_early_drops(conn, slot);
 	if (conn->flags & NPT_CONN_OLDER) {
 		npt_add(&slot->found, 1);
 	} else if (conn->role == NPT_BPF_SERVER) {

@@ -36,18 +36,18 @@ static __always_inline void npt_metric_time(struct npt_bpf_metric_slot *metric, 
 }
 
 /* The place of a code, a free one if it is new; what finds no place goes to *other. */
-static __always_inline void npt_count_code(struct npt_bpf_code_count *counts, __u32 places,
-					   __u32 code, __u64 *other)
+static __always_inline void npt_count_codes(struct npt_bpf_code_count *counts, __u32 places,
+					    __u32 code, __u32 count, __u64 *other)
 {
 	for (__u32 i = 0; i < places; i++) {
 		__u32 there = __sync_val_compare_and_swap(&counts[i].code, 0, code);
 
 		if (there == 0 || there == code) {
-			__sync_fetch_and_add(&counts[i].count, 1);
+			__sync_fetch_and_add(&counts[i].count, count);
 			return;
 		}
 	}
-	npt_add(other, 1);
+	npt_add(other, count);
 }
 
 static __noinline __u32 npt_edge_overflow(__u32 scope)

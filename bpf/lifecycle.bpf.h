@@ -86,7 +86,7 @@ static __always_inline void npt_failed(struct npt_conn *conn, struct sock *sk,
 
 	if (error <= 0)
 		error = 125; /* ECANCELED */
-	npt_count_code(slot->failed, NPT_SLOT_FAILED_MAX, (__u32)error, &slot->failed_other);
+	npt_count_codes(slot->failed, NPT_SLOT_FAILED_MAX, (__u32)error, 1, &slot->failed_other);
 	if (!tp)
 		return;
 	conn->syn_retransmits = tp->total_retrans;

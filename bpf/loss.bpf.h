@@ -35,12 +35,21 @@ int BPF_PROG(npt_drop, struct sk_buff *skb, void *location, int reason, struct s
 	conn = npt_conn_of_packet(skb, rx_sk);
 	if (!conn)
 		return 0;
+	if (conn->slot == NPT_SLOT_NONE) {
+		if (reason == (int)npt_reason_not_specified)
+			npt_add(&conn->early_drops_unspecified, 1);
+		else
+			npt_count_codes(conn->early_drops, 2, (__u32)reason, 1,
+					&conn->early_drops_other);
+		return 0;
+	}
 	slot = npt_slot(conn->slot);
-	if (!slot || conn->slot == NPT_SLOT_NONE)
+	if (!slot)
 		return 0;
 	if (reason == (int)npt_reason_not_specified)
 		npt_add(&slot->drops_unspecified, 1);
 	else
-		npt_count_code(slot->drops, NPT_SLOT_DROPS_MAX, (__u32)reason, &slot->drops_other);
+		npt_count_codes(slot->drops, NPT_SLOT_DROPS_MAX, (__u32)reason, 1,
+				&slot->drops_other);
 	return 0;
 }

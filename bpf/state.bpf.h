@@ -46,6 +46,10 @@ struct npt_conn {
 	__u32 reported_received_segments;
 	__u32 reported_spurious;
 	__u32 padding;
+	/* Drops while it had no owner yet. */
+	struct npt_bpf_code_count early_drops[2];
+	__u64 early_drops_other;
+	__u64 early_drops_unspecified;
 };
 
 struct {
