@@ -88,8 +88,7 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 		short_time(&edge->metrics[NPT_METRIC_RTT], 950, n[7], sizeof(n[7])),
 		short_time(&edge->metrics[NPT_METRIC_CONNECT], 950, n[8], sizeof(n[8])),
 		short_number(edge->retransmit.segments, n[9], sizeof(n[9])),
-		short_number(sum_counts(edge->drops, NPT_EDGE_DROPS_MAX), process,
-			     sizeof(process)));
+		short_number(sum_counts(edge->drops, NPT_EDGE_DROPS_MAX), n[10], sizeof(n[10])));
 }
 
 static int by_bytes(const void *left, const void *right)
