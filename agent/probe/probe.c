@@ -55,7 +55,8 @@ static const struct {
 };
 
 /* The verifier's words are many lines: they go out as they are, on debug only. */
-static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int print_libbpf(enum libbpf_print_level level,
+							      const char *format, va_list args)
 {
 	if (level == LIBBPF_DEBUG || !npt_log_enabled(NPT_LOG_DEBUG))
 		return 0;
@@ -160,8 +161,10 @@ static int attach_walks(struct npt_probe *probe, struct npt_error *err)
 	union bpf_iter_link_info info = {
 		.map.map_fd = (__u32)bpf_map__fd(probe->skeleton->maps.npt_conns),
 	};
-	LIBBPF_OPTS(bpf_iter_attach_opts, options);
+	struct bpf_iter_attach_opts options;
 
+	memset(&options, 0, sizeof(options)); /* libbpf looks at the padding too */
+	options.sz = sizeof(options);
 	options.link_info = &info;
 	options.link_info_len = sizeof(info);
 	probe->links[LINK_FIND] = bpf_program__attach_iter(probe->skeleton->progs.npt_find, NULL);
