@@ -251,7 +251,8 @@ static struct npt_recording *new_recording(void)
 	npt_auto(npt_report_free) struct npt_report *head = npt_report_new();
 	uint64_t number = 0;
 
-	(void)getrandom(&number, sizeof(number), 0);
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		number = npt_clock_unix_ns();
 	(void)snprintf(head->instance, sizeof(head->instance), "%016llx",
 		       (unsigned long long)number);
 	return npt_recording_new(head, npt_clock_unix_ms());

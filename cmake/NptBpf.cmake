@@ -13,11 +13,15 @@ else()
 	set(NPT_BPF_ARCH x86)
 endif()
 
+if(NPT_WERROR)
+	set(NPT_BPF_WERROR -Werror)
+endif()
+
 function(npt_bpf name)
 	set(out ${CMAKE_CURRENT_BINARY_DIR})
 	add_custom_command(
 		OUTPUT ${out}/${name}.raw.o
-		COMMAND ${NPT_BPF_CLANG} -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror
+		COMMAND ${NPT_BPF_CLANG} -target bpf -mcpu=v3 -g -O2 -Wall -Wextra ${NPT_BPF_WERROR}
 			-Wno-unused-parameter -D__TARGET_ARCH_${NPT_BPF_ARCH}
 			-idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
 			-I${CMAKE_SOURCE_DIR} -MD -MF ${out}/${name}.d -MT ${out}/${name}.raw.o
