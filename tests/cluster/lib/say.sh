@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Progress: one line a step, with the seconds since the start.
+STARTED=${STARTED:-$(date +%s)}
+say() { printf '%5ds  %s\n' $(($(date +%s) - STARTED)) "$*"; }
+fail() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+# Waits until a command succeeds: until_ok SECONDS WHAT COMMAND...
+until_ok() {
+	local limit=$(($(date +%s) + $1)) what=$2
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt "$limit" ] || fail "$what did not come up in time; see $CLUSTER_RUN/*/log"
+		sleep 0.1
+	done
+}
