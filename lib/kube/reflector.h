@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Reflector - keeps up with one resource path: LIST, then WATCH from there, for ever.
+ *
+ * It remembers only which objects exist (namespace/name and uid); what matters of an object is
+ * taken out by its owner when it is told. Its own thread and connection; callbacks run there.
+ */
+#include <jansson.h>
+
+#include "lib/core/cleanup.h"
+#include "lib/core/error.h"
+#include "lib/kube/client.h"
+
+struct npt_reflector;
+
+struct npt_reflector_options {
+	const struct npt_kube_config *config; /* borrowed, outlives the reflector */
+	const char *path;                     /* "/api/v1/namespaces/shop/pods" */
+	const char *selector; /* encoded query part: "labelSelector=app%3Dweb", or NULL */
+	size_t max_objects;   /* more are left out and said; 0: 20000 */
+	void *context;
+	/* Added or changed; object is borrowed. A name that comes again with another uid is told as
+	 * deleted first. */
+	void (*on_object)(void *context, json_t *object);
+	void (*on_delete)(void *context, const char *namespace_name, const char *name,
+			  const char *uid);
+	void (*on_synced)(void *context); /* after each LIST */
+	/* Something failed and is being tried again; also when it is no error of the server. */
+	void (*on_trouble)(void *context, const char *text);
+};
+
+struct npt_reflector_stats {
+	uint64_t lists;
+	uint64_t watches;
+	uint64_t failures;
+};
+
+int npt_reflector_start(struct npt_reflector **reflector_ret,
+			const struct npt_reflector_options *options, struct npt_error *err);
+/* Ends its thread within a second; no callback runs afterwards. */
+void npt_reflector_free(struct npt_reflector *reflector);
+NPT_DEFINE_AUTO(struct npt_reflector *, npt_reflector_free)
+void npt_reflector_stats(const struct npt_reflector *reflector,
+			 struct npt_reflector_stats *stats_ret);
