@@ -4,6 +4,9 @@
  * file (CAPATH), keep a parsed CA store for a day although the file was rotated
  * (CA_CACHE_TIMEOUT), follow redirects, use signals. HTTP/1.1 only: libcurl sends no HTTP/2 PING,
  * so a dead shared connection would hang every stream on it.
+ *
+ * Each client drives one easy handle through a multi handle of its own, only because that one can
+ * be woken up by another thread; the connection stays in the multi handle between requests.
  */
 #include "lib/net/http_client.h"
 
@@ -11,6 +14,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -18,6 +22,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/buffer.h"
+#include "lib/core/clock.h"
 #include "lib/core/parse.h"
 
 #define CONNECT_TIMEOUT_MS     10000L
@@ -26,12 +31,18 @@
 #define ERROR_BODY_BYTES       (64U * 1024)
 #define USER_TIMEOUT_MS        45000
 #define RETRY_AFTER_MAX        3600
+#define POLL_MS                1000
 
 struct npt_http_client {
 	CURL *curl;
+	CURLM *multi;
+	atomic_bool cancelled;
 	char *ca_file;
 	char *cert_file;
 	char *key_file;
+	char *ca_pem;
+	char *cert_pem;
+	char *key_pem;
 	char *user_agent;
 };
 
@@ -40,8 +51,10 @@ struct transfer {
 	struct npt_http_client *client;
 	const struct npt_http_request *request;
 	struct npt_buffer body;
+	size_t received_bytes;
 	unsigned int retry_after_seconds;
 	int stopped; /* what on_data returned, or why we ended it; 0: nobody did */
+	bool too_large;
 };
 
 static void init_curl(void)
@@ -63,11 +76,15 @@ int npt_http_client_new(const struct npt_http_client_options *options,
 
 	(void)pthread_once(&once, init_curl);
 	client->curl = curl_easy_init();
-	if (!client->curl)
+	client->multi = curl_multi_init();
+	if (!client->curl || !client->multi)
 		return npt_error_set(err, ENOMEM, "cannot start libcurl");
 	client->ca_file = copy_or_null(options->ca_file);
 	client->cert_file = copy_or_null(options->cert_file);
 	client->key_file = copy_or_null(options->key_file);
+	client->ca_pem = copy_or_null(options->ca_pem);
+	client->cert_pem = copy_or_null(options->cert_pem);
+	client->key_pem = copy_or_null(options->key_pem);
 	client->user_agent =
 		npt_strdup(options->user_agent ? options->user_agent : "npt/" NPT_VERSION);
 	*client_ret = npt_take(client);
@@ -80,11 +97,37 @@ void npt_http_client_free(struct npt_http_client *client)
 		return;
 	if (client->curl)
 		curl_easy_cleanup(client->curl);
+	if (client->multi)
+		(void)curl_multi_cleanup(client->multi);
 	free(client->ca_file);
 	free(client->cert_file);
 	free(client->key_file);
+	free(client->ca_pem);
+	free(client->cert_pem);
+	if (client->key_pem)
+		explicit_bzero(client->key_pem, strlen(client->key_pem));
+	free(client->key_pem);
 	free(client->user_agent);
 	free(client);
+}
+
+void npt_http_client_cancel(struct npt_http_client *client)
+{
+	atomic_store(&client->cancelled, true);
+	(void)curl_multi_wakeup(client->multi);
+}
+
+int npt_http_client_pause(struct npt_http_client *client, uint64_t ms)
+{
+	uint64_t until = npt_clock_boottime_ns() + ms * NPT_NS_PER_MS, now;
+
+	while (!atomic_load(&client->cancelled) && (now = npt_clock_boottime_ns()) < until) {
+		uint64_t left_ms = (until - now) / NPT_NS_PER_MS + 1;
+
+		(void)curl_multi_poll(client->multi, NULL, 0,
+				      left_ms < POLL_MS ? (int)left_ms : POLL_MS, NULL);
+	}
+	return atomic_load(&client->cancelled) ? -ECANCELED : 0;
 }
 
 static int set_dead_peer_detection(void *context, curl_socket_t fd, curlsocktype purpose)
@@ -115,38 +158,34 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 	return length;
 }
 
+static int refuse_size(struct transfer *transfer)
+{
+	transfer->too_large = true;
+	return -EMSGSIZE;
+}
+
 static size_t take_body(char *data, size_t size, size_t count, void *context)
 {
 	struct transfer *transfer = context;
+	const struct npt_http_request *request = transfer->request;
 	size_t length = size * count;
 	long status = 0;
 	int r;
 
 	(void)curl_easy_getinfo(transfer->client->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (transfer->request->on_data && status < 300)
-		r = transfer->request->on_data(transfer->request->context, data, length);
+	transfer->received_bytes += length;
+	if (request->max_response_bytes && transfer->received_bytes > request->max_response_bytes)
+		r = refuse_size(transfer);
+	else if (request->on_data && status < 300)
+		r = request->on_data(request->context, data, length);
 	else
-		r = npt_buffer_append(&transfer->body, data, length);
+		r = npt_buffer_append(&transfer->body, data, length) < 0 ? refuse_size(transfer)
+									 : 0;
 	if (r < 0) {
 		transfer->stopped = r;
 		return CURL_WRITEFUNC_ERROR;
 	}
 	return length;
-}
-
-static int watch_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-	struct transfer *transfer = context;
-
-	(void)a;
-	(void)b;
-	(void)c;
-	(void)d;
-	if (!transfer->request->is_cancelled ||
-	    !transfer->request->is_cancelled(transfer->request->context))
-		return 0;
-	transfer->stopped = -ECANCELED;
-	return 1;
 }
 
 static bool is_loopback_url(const char *url)
@@ -161,6 +200,14 @@ static bool is_loopback_url(const char *url)
 	return false;
 }
 
+/* PEM that is borrowed for as long as the client lives. */
+static void set_text(CURL *curl, CURLoption option, char *pem)
+{
+	struct curl_blob blob = { .data = pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY };
+
+	(void)curl_easy_setopt(curl, option, &blob);
+}
+
 static void set_security(struct npt_http_client *client)
 {
 	CURL *curl = client->curl;
@@ -168,11 +215,20 @@ static void set_security(struct npt_http_client *client)
 	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
 	(void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	(void)curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	(void)curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file ? client->ca_file : "");
+	if (!client->ca_file && client->ca_pem)
+		set_text(curl, CURLOPT_CAINFO_BLOB, client->ca_pem);
+	else
+		(void)curl_easy_setopt(curl, CURLOPT_CAINFO,
+				       client->ca_file ? client->ca_file : "");
 	(void)curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	(void)curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-	(void)curl_easy_setopt(curl, CURLOPT_SSLCERT, client->cert_file);
-	(void)curl_easy_setopt(curl, CURLOPT_SSLKEY, client->key_file);
+	if (!client->cert_file && client->cert_pem && client->key_pem) {
+		set_text(curl, CURLOPT_SSLCERT_BLOB, client->cert_pem);
+		set_text(curl, CURLOPT_SSLKEY_BLOB, client->key_pem);
+	} else {
+		(void)curl_easy_setopt(curl, CURLOPT_SSLCERT, client->cert_file);
+		(void)curl_easy_setopt(curl, CURLOPT_SSLKEY, client->key_file);
+	}
 	/* A proxy of the environment is not for us: everything we dial is inside the cluster. */
 	(void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
 }
@@ -242,9 +298,26 @@ static void set_request(struct transfer *transfer, struct curl_slist *headers)
 	(void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
-	(void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch_progress);
-	(void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
-	(void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	if (request->accept_gzip)
+		(void)curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
+}
+
+static int code_of(CURLcode code)
+{
+	static const struct {
+		CURLcode curl;
+		int code;
+	} table[] = {
+		{ CURLE_COULDNT_CONNECT, ECONNREFUSED }, { CURLE_OPERATION_TIMEDOUT, ETIMEDOUT },
+		{ CURLE_PARTIAL_FILE, ECONNRESET },      { CURLE_GOT_NOTHING, ECONNRESET },
+		{ CURLE_RECV_ERROR, ECONNRESET },        { CURLE_SEND_ERROR, ECONNRESET },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(table); i++) {
+		if (table[i].curl == code)
+			return table[i].code;
+	}
+	return EIO;
 }
 
 static int explain(const struct transfer *transfer, CURLcode code, const char *detail,
@@ -254,16 +327,64 @@ static int explain(const struct transfer *transfer, CURLcode code, const char *d
 
 	if (transfer->stopped == -ECANCELED)
 		return npt_error_set(err, ECANCELED, "cancelled");
-	if (transfer->stopped == -EMSGSIZE)
-		return npt_error_set(err, EMSGSIZE, "%s: the answer is larger than allowed",
+	if (transfer->too_large)
+		return npt_error_set(err, EMSGSIZE, "%.200s: the answer is larger than allowed",
 				     transfer->request->url);
 	if (transfer->stopped < 0)
 		return transfer->stopped; /* on_data set its own error */
-	if (code == CURLE_COULDNT_CONNECT)
-		return npt_error_set(err, ECONNREFUSED, "%s: %s", transfer->request->url, text);
-	if (code == CURLE_OPERATION_TIMEDOUT)
-		return npt_error_set(err, ETIMEDOUT, "%s: %s", transfer->request->url, text);
-	return npt_error_set(err, EIO, "%s: %s", transfer->request->url, text);
+	return npt_error_set(err, code_of(code), "%.200s: %s", transfer->request->url, text);
+}
+
+static bool is_cancelled(const struct transfer *transfer)
+{
+	const struct npt_http_request *request = transfer->request;
+
+	return atomic_load(&transfer->client->cancelled) ||
+	       (request->is_cancelled && request->is_cancelled(request->context));
+}
+
+/* Drives the transfer to its end; cancelling is answered within a poll, or at a wake-up. */
+static CURLcode drive(struct transfer *transfer)
+{
+	CURLM *multi = transfer->client->multi;
+	CURLcode code = CURLE_ABORTED_BY_CALLBACK;
+	int running = 1, left;
+	CURLMsg *message;
+
+	if (curl_multi_add_handle(multi, transfer->client->curl) != CURLM_OK)
+		return CURLE_FAILED_INIT;
+	while (running) {
+		if (is_cancelled(transfer)) {
+			transfer->stopped = -ECANCELED;
+			break;
+		}
+		if (curl_multi_perform(multi, &running) != CURLM_OK)
+			break;
+		if (running)
+			(void)curl_multi_poll(multi, NULL, 0, POLL_MS, NULL);
+	}
+	while ((message = curl_multi_info_read(multi, &left))) {
+		if (message->msg == CURLMSG_DONE)
+			code = message->data.result;
+	}
+	(void)curl_multi_remove_handle(multi, transfer->client->curl);
+	return code;
+}
+
+/* A line break in the token file would be a header of somebody else's making. */
+static int check_request(const struct npt_http_request *request, struct npt_error *err)
+{
+	const char *bearer = request->bearer ? request->bearer : "";
+
+	if (strncmp(request->url, "https://", 8) != 0 && !is_loopback_url(request->url))
+		return npt_error_set(err, EINVAL, "%.200s: only https:// is spoken", request->url);
+	for (; *bearer; bearer++) {
+		if ((unsigned char)*bearer <= ' ' || (unsigned char)*bearer >= 0x7f)
+			return npt_error_set(err, EINVAL,
+					     "%.200s: the token holds characters that no token has",
+					     request->url);
+	}
+	return 0;
 }
 
 int npt_http_perform(struct npt_http_client *client, const struct npt_http_request *request,
@@ -280,15 +401,16 @@ int npt_http_perform(struct npt_http_client *client, const struct npt_http_reque
 	struct curl_slist *headers;
 	long status = 0;
 	CURLcode code;
+	int r = check_request(request, err);
 
-	if (strncmp(request->url, "https://", 8) != 0 && !is_loopback_url(request->url))
-		return npt_error_set(err, EINVAL, "%s: only https:// is spoken", request->url);
+	if (r < 0)
+		return r;
 	headers = make_headers(request);
 	set_request(&transfer, headers);
 	(void)curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, detail);
-	code = curl_easy_perform(client->curl);
+	code = drive(&transfer);
 	(void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-	(void)curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_reset(client->curl); /* forgets headers, the error buffer and the transfer */
 	curl_slist_free_all(headers);
 	if (code != CURLE_OK) {
 		npt_buffer_done(&transfer.body);

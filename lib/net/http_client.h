@@ -4,7 +4,8 @@
  * Http client - requests over HTTPS with libcurl: bounded, timed, with one CA file trusted and no
  * other. Knows nothing of who it talks to.
  *
- * A client keeps its connection between requests. One thread at a time; clients are independent.
+ * A client keeps its connection between requests. One thread at a time, but for
+ * npt_http_client_cancel(); clients are independent.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,9 @@ struct npt_http_client_options {
 	const char *ca_file;   /* PEM, read again for each connection; NULL only for plain http */
 	const char *cert_file; /* client certificate and key, or NULL */
 	const char *key_file;
+	const char *ca_pem; /* the same as text; a file of the same kind comes first */
+	const char *cert_pem;
+	const char *key_pem;
 	const char *user_agent; /* NULL: "npt/VERSION" */
 };
 
@@ -32,12 +36,13 @@ struct npt_http_request {
 	size_t body_bytes;
 	uint64_t timeout_ms;       /* of the whole request; 0: 30 s */
 	uint64_t silence_seconds;  /* streams: give up after so long without a byte; 0: not */
-	size_t max_response_bytes; /* 0: 4 MiB; a longer body is -EMSGSIZE */
+	size_t max_response_bytes; /* a longer body is -EMSGSIZE; 0: 4 MiB, of a stream no limit */
+	bool accept_gzip;          /* the caller sees the unpacked body; limits are of that */
 	/* A stream: called for each piece instead of keeping the body; < 0 ends the request. */
 	int (*on_data)(void *context, const char *data, size_t size_bytes);
-	/* Asked some ten times a second while the request runs; true ends it with -ECANCELED. */
+	/* Asked about once a second while the request runs; true ends it with -ECANCELED. */
 	bool (*is_cancelled)(void *context);
-	void *context;
+	void *context; /* of on_data and is_cancelled */
 };
 
 struct npt_http_response {
@@ -53,8 +58,17 @@ void npt_http_client_free(struct npt_http_client *client);
 NPT_DEFINE_AUTO(struct npt_http_client *, npt_http_client_free)
 
 /*
- * 0 when the server answered, whatever the status. -ECONNREFUSED, -ETIMEDOUT, -ECANCELED,
- * -EMSGSIZE, what on_data returned, or -EIO with the reason.
+ * From any thread, for good: the request that runs, and each later one, ends with -ECANCELED at
+ * once. The client is still to be freed, by its own thread.
+ */
+void npt_http_client_cancel(struct npt_http_client *client);
+/* Waits, as before another try. 0, or -ECANCELED at once when the client is cancelled. */
+int npt_http_client_pause(struct npt_http_client *client, uint64_t ms);
+
+/*
+ * 0 when the server answered, whatever the status. -ECONNREFUSED: nobody there; -ECONNRESET: cut
+ * on the way; -ETIMEDOUT; -ECANCELED; -EMSGSIZE; what on_data returned; or -EIO with the reason
+ * (name not found, certificate not trusted, ...).
  */
 int npt_http_perform(struct npt_http_client *client, const struct npt_http_request *request,
 		     struct npt_http_response *response_ret, struct npt_error *err);
