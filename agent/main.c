@@ -8,6 +8,7 @@
 
 #include "agent/options.h"
 #include "agent/run.h"
+#include "agent/service.h"
 #include "lib/core/cleanup.h"
 #include "lib/core/log.h"
 
@@ -60,6 +61,30 @@ static int command_run(int argc, char **argv)
 	return exit_code(r);
 }
 
+static int command_serve(int argc, char **argv)
+{
+	struct npt_service_options options = { 0 };
+	struct npt_error err = NPT_ERROR_NONE;
+	enum npt_log_level level = NPT_LOG_INFO;
+	int r = npt_service_options_parse(argc, argv, &options, &err);
+
+	if (r >= 0 && npt_log_level_parse(options.log_level, &level) < 0)
+		r = npt_error_set(&err, EINVAL,
+				  "--log-level %s is not a level: error, warning, "
+				  "info or debug",
+				  options.log_level);
+	if (r >= 0 && options.help) {
+		(void)fputs(npt_service_help, stdout);
+		return NPT_EXIT_OK;
+	}
+	npt_log_setup("npt-agent", level, options.log_json);
+	if (r >= 0)
+		r = npt_service_run(&options, &err);
+	if (r < 0)
+		fprintf(stderr, "npt-agent: %s\n", err.text);
+	return exit_code(r);
+}
+
 static int command_version(int argc, char **argv)
 {
 	(void)argc;
@@ -80,8 +105,10 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "run", command_run },   { "version", command_version }, { "--version", command_version },
-	{ "help", command_help }, { "--help", command_help },     { "-h", command_help },
+	{ "run", command_run },         { "serve", command_serve },
+	{ "version", command_version }, { "--version", command_version },
+	{ "help", command_help },       { "--help", command_help },
+	{ "-h", command_help },
 };
 
 int main(int argc, char **argv)

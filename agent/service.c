@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two threads beside this one: the channel's (libwebsockets) and the upload's. The channel's thread
+ * only decodes frames and queues them; this one owns everything else and wakes for the queue, for
+ * each full second, for slices and for signals.
+ *
+ * Nothing that the controller says is a command: a wanted message is the whole truth about what
+ * this node should do, and the assignments are made equal to it.
+ */
+#include "agent/service.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+
+#include "agent/assignment.h"
+#include "lib/core/alloc.h"
+#include "lib/core/clock.h"
+#include "lib/core/log.h"
+#include "lib/core/queue.h"
+#include "lib/net/websocket.h"
+
+#define EVENTS_MAX 64
+
+enum event_kind { EVENT_OPEN, EVENT_CLOSED, EVENT_MESSAGE };
+
+struct event {
+	enum event_kind kind;
+	struct npt_channel_message *message;
+	char *text;
+};
+
+struct service {
+	const struct npt_service_options *options;
+	struct npt_assignment_tools tools;
+	struct npt_measure *measure;
+	struct npt_watch *watch;
+	struct npt_names *names;
+	struct npt_websocket *websocket;
+	struct npt_queue *events;
+	struct npt_assigned *assigned[NPT_CHANNEL_ASSIGNMENTS_MAX];
+	size_t assigned_count;
+	char instance[NPT_UID_BYTES];
+	uint64_t refused_frames;
+	uint64_t next_find_ns;
+	int signal_fd;
+	bool connected;
+	bool stop;
+};
+
+static void free_event(void *item)
+{
+	struct event *event = item;
+
+	npt_channel_message_free(event->message);
+	free(event->text);
+	free(event);
+}
+
+/* --- the channel's thread --- */
+
+static void queue_event(struct service *service, struct event event)
+{
+	struct event *item = npt_memdup(&event, sizeof(event));
+
+	/* A full queue drops; the next wanted message says everything again. */
+	if (npt_queue_push(service->events, item) < 0)
+		free_event(item);
+}
+
+static void on_open(void *context)
+{
+	queue_event(context, (struct event){ .kind = EVENT_OPEN });
+}
+
+static void on_close(void *context, const char *reason)
+{
+	queue_event(context, (struct event){ .kind = EVENT_CLOSED, .text = npt_strdup(reason) });
+}
+
+static void on_message(void *context, const char *data, size_t size_bytes)
+{
+	struct service *service = context;
+	struct npt_channel_message *message = NULL;
+	struct npt_error err = NPT_ERROR_NONE;
+
+	if (npt_channel_decode(data, size_bytes, &message, &err) < 0) {
+		npt_log_warning("frame refused", "error", err.text, "refused",
+				npt_log_u64(++service->refused_frames));
+		return;
+	}
+	queue_event(service, (struct event){ .kind = EVENT_MESSAGE, .message = message });
+}
+
+/* --- this thread --- */
+
+static void send_message(struct service *service, const struct npt_channel_message *message)
+{
+	npt_auto_free char *frame = NULL;
+
+	if (!service->connected)
+		return;
+	frame = npt_channel_encode(message);
+	/* -ENOTCONN: the connection just went; hello repairs it. */
+	(void)npt_websocket_send(service->websocket, frame, strlen(frame));
+}
+
+static void describe_all(struct service *service, bool with_pods,
+			 struct npt_channel_message *message)
+{
+	message->held = npt_alloc(service->assigned_count, sizeof(*message->held));
+	message->held_count = service->assigned_count;
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_describe(service->assigned[i], with_pods, &message->held[i]);
+}
+
+static void say_hello(struct service *service)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *hello =
+		npt_channel_message_new(NPT_CHANNEL_HELLO);
+	struct utsname system = { 0 };
+
+	(void)uname(&system);
+	hello->proto = NPT_CHANNEL_PROTO;
+	(void)snprintf(hello->node, sizeof(hello->node), "%s", service->options->node);
+	(void)snprintf(hello->pod_uid, sizeof(hello->pod_uid), "%s",
+		       service->options->pod_uid ? service->options->pod_uid : "");
+	(void)snprintf(hello->instance, sizeof(hello->instance), "%s", service->instance);
+	(void)snprintf(hello->version, sizeof(hello->version), "%s", NPT_VERSION);
+	(void)snprintf(hello->kernel, sizeof(hello->kernel), "%s", system.release);
+	hello->layers[NPT_LAYER_BASE] = true;
+	hello->layers[NPT_LAYER_OPERATIONS] = true;
+	describe_all(service, false, hello);
+	send_message(service, hello);
+}
+
+static void send_summary(struct service *service)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *summary =
+		npt_channel_message_new(NPT_CHANNEL_SUMMARY);
+
+	if (service->assigned_count == 0)
+		return;
+	describe_all(service, true, summary);
+	send_message(service, summary);
+}
+
+static void ask_names(struct service *service)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *resolve =
+		npt_channel_message_new(NPT_CHANNEL_RESOLVE);
+
+	if (!service->connected)
+		return;
+	resolve->addresses = npt_alloc(NPT_CHANNEL_ADDRESSES_MAX, sizeof(*resolve->addresses));
+	resolve->addresses_count =
+		npt_names_questions(service->names, npt_clock_monotonic_ns(), resolve->addresses,
+				    NPT_CHANNEL_ADDRESSES_MAX);
+	if (resolve->addresses_count > 0)
+		send_message(service, resolve);
+}
+
+static struct npt_assigned *find_assigned(struct service *service, const char *id)
+{
+	for (size_t i = 0; i < service->assigned_count; i++) {
+		if (strcmp(npt_assigned_id(service->assigned[i]), id) == 0)
+			return service->assigned[i];
+	}
+	return NULL;
+}
+
+static bool is_wanted(const struct npt_channel_message *message, const char *id)
+{
+	for (size_t i = 0; i < message->assignments_count; i++) {
+		if (strcmp(message->assignments[i].id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void take_wanted(struct service *service, const struct npt_channel_message *message)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < service->assigned_count; i++) {
+		if (is_wanted(message, npt_assigned_id(service->assigned[i])))
+			service->assigned[kept++] = service->assigned[i];
+		else
+			npt_assigned_free(service->assigned[i]);
+	}
+	service->assigned_count = kept;
+	for (size_t i = 0; i < message->assignments_count; i++) {
+		struct npt_assigned *assigned = find_assigned(service, message->assignments[i].id);
+
+		if (assigned)
+			npt_assigned_update(assigned, &message->assignments[i]);
+		else if (service->assigned_count < NPT_CHANNEL_ASSIGNMENTS_MAX)
+			service->assigned[service->assigned_count++] =
+				npt_assigned_new(&service->tools, &message->assignments[i]);
+	}
+}
+
+static void take_message(struct service *service, const struct npt_channel_message *message)
+{
+	if (message->type == NPT_CHANNEL_WANTED)
+		take_wanted(service, message);
+	else if (message->type == NPT_CHANNEL_NAMES)
+		npt_names_learn(service->names, message->names, message->names_count,
+				npt_clock_monotonic_ns());
+}
+
+static void tell(void *context, uint32_t scope, uint32_t slot, const struct npt_edge *delta)
+{
+	struct service *service = context;
+
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_tell(service->assigned[i], scope, slot, delta);
+}
+
+#define FIND_PERIOD_NS (5 * NPT_NS_PER_SECOND)
+
+static void read_measure(struct service *service)
+{
+	struct npt_error err = NPT_ERROR_NONE;
+	uint64_t now = npt_clock_monotonic_ns();
+
+	if (now >= service->next_find_ns) {
+		if (npt_measure_find_sockets(service->measure, &err) < 0)
+			npt_log_error("cannot look for sockets", "error", err.text);
+		service->next_find_ns = now + FIND_PERIOD_NS;
+	}
+	if (npt_measure_read(service->measure, tell, service, &err) < 0)
+		npt_log_error("cannot read", "error", err.text);
+}
+
+/* Looks, reads, steps; what begins to be measured here is in the next summary. */
+static void work(struct service *service)
+{
+	uint64_t now = npt_clock_unix_ms();
+
+	npt_watch_look(service->watch);
+	read_measure(service);
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_step(service->assigned[i], now);
+	ask_names(service);
+	send_summary(service);
+}
+
+static void take_events(struct service *service)
+{
+	bool changed = false;
+	struct event *event;
+
+	while ((event = npt_queue_pop(service->events))) {
+		switch (event->kind) {
+		case EVENT_OPEN:
+			npt_log_info("connected to the controller");
+			service->connected = true;
+			say_hello(service);
+			break;
+		case EVENT_CLOSED:
+			npt_log_warning("no connection to the controller; it is dialled again",
+					"reason", event->text);
+			service->connected = false;
+			break;
+		case EVENT_MESSAGE:
+			take_message(service, event->message);
+			changed = event->message->type == NPT_CHANNEL_WANTED;
+			break;
+		}
+		free_event(event);
+	}
+	if (changed)
+		work(service); /* first data as soon as there is any */
+}
+
+static int wait_ms(const struct service *service)
+{
+	uint64_t wait = 1000 - npt_clock_unix_ms() % 1000;
+	uint64_t slice_ns = npt_measure_slice_due_ns(service->measure);
+	uint64_t now_ns = npt_clock_monotonic_ns();
+
+	if (slice_ns) {
+		uint64_t until = slice_ns > now_ns ? (slice_ns - now_ns) / NPT_NS_PER_MS : 0;
+
+		wait = until < wait ? until : wait;
+	}
+	return (int)wait;
+}
+
+static void loop(struct service *service)
+{
+	uint64_t last_second = 0;
+
+	while (!service->stop) {
+		struct pollfd fds[] = {
+			{ .fd = service->signal_fd, .events = POLLIN },
+			{ .fd = npt_queue_fd(service->events), .events = POLLIN },
+		};
+		uint64_t second;
+
+		(void)poll(fds, NPT_ARRAY_SIZE(fds), wait_ms(service));
+		if (fds[0].revents)
+			service->stop = true;
+		take_events(service);
+		npt_measure_slice_run(service->measure);
+		second = npt_clock_unix_ms() / 1000;
+		if (second != last_second)
+			work(service);
+		last_second = second;
+	}
+}
+
+static int open_signals(struct service *service, struct npt_error *err)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	service->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (service->signal_fd < 0)
+		return npt_error_set(err, errno, "cannot wait for signals: %s",
+				     npt_errno_name(errno));
+	return 0;
+}
+
+static int start(struct service *service, struct npt_error *err)
+{
+	struct npt_measure_options measure_options = { .operations = true };
+	struct npt_websocket_options websocket_options = {
+		.url = service->options->controller,
+		.ca_file = service->options->ca_file,
+		.token_file = service->options->token_file,
+		.max_frame_bytes = NPT_CHANNEL_FRAME_BYTES,
+		.context = service,
+		.on_open = on_open,
+		.on_message = on_message,
+		.on_close = on_close,
+	};
+	int r = npt_measure_new(&service->measure, &measure_options, err);
+
+	if (r < 0)
+		return r;
+	service->watch = npt_watch_new(service->measure);
+	service->names = npt_names_new();
+	service->events = npt_queue_new(EVENTS_MAX, free_event);
+	service->tools = (struct npt_assignment_tools){
+		.measure = service->measure,
+		.watch = service->watch,
+		.names = service->names,
+		.instance = service->instance,
+		.node = service->options->node,
+	};
+	return npt_websocket_start(&websocket_options, &service->websocket, err);
+}
+
+/* Last windows go to the spool; the next agent of this pod's spool sends them. */
+static void end(struct service *service)
+{
+	npt_websocket_free(service->websocket);
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_free(service->assigned[i]);
+	npt_queue_free(service->events);
+	npt_names_free(service->names);
+	npt_watch_free(service->watch);
+	npt_measure_free(service->measure);
+	if (service->signal_fd >= 0)
+		(void)close(service->signal_fd);
+}
+
+int npt_service_run(const struct npt_service_options *options, struct npt_error *err)
+{
+	npt_auto_free struct service *service = npt_alloc(1, sizeof(*service));
+	uint64_t number = 0;
+	int r;
+
+	service->options = options;
+	service->signal_fd = -1;
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		number = npt_clock_unix_ns();
+	(void)snprintf(service->instance, sizeof(service->instance), "%016llx",
+		       (unsigned long long)number);
+	r = open_signals(service, err);
+	if (r >= 0)
+		r = start(service, err);
+	if (r >= 0) {
+		npt_log_info("agent started", "node", options->node, "instance", service->instance,
+			     "version", NPT_VERSION);
+		loop(service);
+		npt_log_info("agent stopping");
+	}
+	end(service);
+	return r;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass over /proc serves all pods: each process's control group names its pod.
+ */
+#include "agent/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/proc.h"
+#include "lib/core/alloc.h"
+#include "lib/core/log.h"
+
+#define PODS_MAX (NPT_CHANNEL_ASSIGNMENTS_MAX * NPT_CHANNEL_PODS_MAX)
+
+struct pod {
+	struct npt_watched_pod public; /* first: a watched pod is one of these */
+	uint32_t edges_max;
+	uint32_t pid; /* one of its processes, as of the last look; 0: none */
+	struct pod *next;
+};
+
+struct npt_watch {
+	struct npt_measure *measure;
+	struct pod *pods;
+};
+
+struct npt_watch *npt_watch_new(struct npt_measure *measure)
+{
+	struct npt_watch *watch = npt_alloc(1, sizeof(*watch));
+
+	watch->measure = measure;
+	return watch;
+}
+
+void npt_watch_free(struct npt_watch *watch)
+{
+	struct pod *next;
+
+	if (!watch)
+		return;
+	for (struct pod *pod = watch->pods; pod; pod = next) {
+		next = pod->next;
+		if (pod->public.scope)
+			npt_measure_forget_scope(watch->measure, pod->public.scope);
+		free(pod);
+	}
+	free(watch);
+}
+
+struct npt_watched_pod *npt_watch_hold(struct npt_watch *watch, const char *pod_uid,
+				       uint32_t edges_max)
+{
+	struct pod *pod = watch->pods;
+
+	while (pod && strcmp(pod->public.uid, pod_uid) != 0)
+		pod = pod->next;
+	if (!pod) {
+		pod = npt_alloc(1, sizeof(*pod));
+		(void)snprintf(pod->public.uid, sizeof(pod->public.uid), "%s", pod_uid);
+		pod->edges_max = edges_max;
+		pod->next = watch->pods;
+		watch->pods = pod;
+	}
+	pod->public.holders++;
+	return &pod->public;
+}
+
+void npt_watch_release(struct npt_watch *watch, struct npt_watched_pod *held)
+{
+	struct pod **link = &watch->pods;
+
+	if (!held || --held->holders > 0)
+		return;
+	while (&(*link)->public != held)
+		link = &(*link)->next;
+	if (held->scope)
+		npt_measure_forget_scope(watch->measure, held->scope);
+	*link = (*link)->next;
+	free(held);
+}
+
+static bool note_process(uint32_t pid, void *context)
+{
+	struct npt_watch *watch = context;
+	char uid[NPT_CONTAINER_ID_BYTES];
+
+	npt_proc_pod_uid(pid, uid, sizeof(uid));
+	for (struct pod *pod = watch->pods; uid[0] && pod; pod = pod->next) {
+		if (pod->pid == 0 && strcmp(pod->public.uid, uid) == 0)
+			pod->pid = pid;
+	}
+	return true;
+}
+
+static void fail(struct pod *pod, const char *reason, const char *message)
+{
+	pod->public.state = NPT_WATCH_FAILED;
+	(void)snprintf(pod->public.reason, sizeof(pod->public.reason), "%s", reason);
+	(void)snprintf(pod->public.message, sizeof(pod->public.message), "%.200s", message);
+	npt_log_warning("pod cannot be measured", "pod", pod->public.uid, "reason", reason,
+			"message", message);
+}
+
+static void begin(struct npt_watch *watch, struct pod *pod)
+{
+	struct npt_scope_options options = { .edges_max = pod->edges_max };
+	struct npt_error err = NPT_ERROR_NONE;
+	int r = npt_proc_open_netns(pod->pid, &options.netns_fd, &err);
+
+	if (r == -ESRCH)
+		return; /* it ended just now; the next look finds another */
+	if (r >= 0) {
+		r = npt_measure_add_scope(watch->measure, &options, &pod->public.scope, &err);
+		if (r < 0)
+			(void)close(options.netns_fd);
+	}
+	if (r == -EBUSY)
+		fail(pod, "HostNetworkUnsupported",
+		     "the pod shares its network namespace with another target");
+	else if (r == -EPERM)
+		fail(pod, "PermissionDenied", err.text);
+	else if (r == -EOPNOTSUPP)
+		fail(pod, "UnsupportedKernel", err.text);
+	else if (r < 0)
+		fail(pod, "MeasureFailed", err.text);
+	else
+		pod->public.state = NPT_WATCH_RUNNING;
+}
+
+void npt_watch_look(struct npt_watch *watch)
+{
+	if (!watch->pods)
+		return;
+	for (struct pod *pod = watch->pods; pod; pod = pod->next)
+		pod->pid = 0;
+	npt_proc_each(note_process, watch);
+	for (struct pod *pod = watch->pods; pod; pod = pod->next) {
+		if (pod->public.state == NPT_WATCH_WAITING && pod->pid)
+			begin(watch, pod);
+		else if (pod->public.state == NPT_WATCH_RUNNING && !pod->pid)
+			pod->public.state = NPT_WATCH_GONE;
+	}
+}

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread owns everything and sleeps on one queue. Whatever happens makes a task dirty; a dirty
+ * task is reconciled at once, and every task that is not over once a second. Status is written at
+ * most once a second per task, and only if it differs from what was written last.
+ *
+ * Agents get the whole wanted state of their node whenever it changes, and again every ten seconds,
+ * so nothing depends on one message.
+ */
+#include "controller/controller.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/agents.h"
+#include "controller/api.h"
+#include "controller/events.h"
+#include "controller/task_run.h"
+#include "lib/core/alloc.h"
+#include "lib/core/clock.h"
+#include "lib/core/log.h"
+#include "lib/core/strmap.h"
+#include "lib/kube/reflector.h"
+#include "lib/net/http_client.h"
+#include "lib/net/token.h"
+
+#define EVENTS_MAX      8192
+#define TASKS_MAX       2000
+#define PATH_TASKS      "/apis/netprof.io/v1alpha1/networkprofilingtasks"
+#define WRITE_PERIOD_NS NPT_NS_PER_SECOND
+#define AGAIN_PERIOD_NS (10 * NPT_NS_PER_SECOND)
+#define SPOOL_MS        (UINT64_C(3600) * 1000)
+
+/* A task with the watch of its pods. */
+struct entry {
+	struct controller *controller;
+	struct npt_task_run *run;
+	struct npt_reflector *pods; /* while the task is not over */
+};
+
+struct controller {
+	const struct npt_controller_options *options;
+	struct npt_kube_config config;
+	struct npt_queue *events;
+	struct npt_agents *agents;
+	struct npt_api *api;
+	struct npt_reflector *tasks_reflector;
+	struct npt_server *health;
+	struct npt_strmap *tasks; /* uid -> entry */
+	void *key;
+	size_t key_bytes;
+	uint64_t again_ns;
+	atomic_bool synced;
+};
+
+static atomic_bool stop_asked;
+
+static void ask_stop(int signal_number)
+{
+	(void)signal_number;
+	atomic_store(&stop_asked, true);
+}
+
+static void free_entry(void *item)
+{
+	struct entry *entry = item;
+
+	npt_reflector_free(entry->pods);
+	npt_task_run_free(entry->run);
+	free(entry);
+}
+
+static void free_event(void *item)
+{
+	npt_event_free(item);
+}
+
+/* --- reflectors' threads --- */
+
+static void on_task(void *context, json_t *object)
+{
+	struct controller *controller = context;
+	struct npt_event *event = npt_event_new(NPT_EVENT_TASK);
+	struct npt_error err = NPT_ERROR_NONE;
+
+	event->task = npt_alloc(1, sizeof(*event->task));
+	if (npt_task_from_json(object, event->task, &err) < 0) {
+		npt_log_warning("task is not understood", "error", err.text);
+		npt_event_free(event);
+		return;
+	}
+	npt_event_push(controller->events, event);
+}
+
+static void on_task_deleted(void *context, const char *namespace_name, const char *name,
+			    const char *uid)
+{
+	struct controller *controller = context;
+	struct npt_event *event = npt_event_new(NPT_EVENT_TASK_GONE);
+
+	(void)namespace_name;
+	(void)name;
+	(void)snprintf(event->uid, sizeof(event->uid), "%s", uid);
+	npt_event_push(controller->events, event);
+}
+
+static void on_tasks_synced(void *context)
+{
+	struct controller *controller = context;
+
+	atomic_store(&controller->synced, true);
+}
+
+static void on_trouble(void *context, const char *text)
+{
+	(void)context;
+	npt_log_warning("the API server is tried again", "error", text);
+}
+
+static struct npt_event *pod_event(struct entry *entry, enum npt_event_kind kind)
+{
+	struct npt_event *event = npt_event_new(kind);
+
+	memcpy(event->uid, entry->run->task.uid, sizeof(event->uid));
+	return event;
+}
+
+static void on_pod(void *context, json_t *object)
+{
+	struct entry *entry = context;
+	struct npt_event *event = pod_event(entry, NPT_EVENT_POD);
+
+	event->pod = npt_alloc(1, sizeof(*event->pod));
+	npt_pod_from_json(object, event->pod);
+	npt_event_push(entry->controller->events, event);
+}
+
+static void on_pod_deleted(void *context, const char *namespace_name, const char *name,
+			   const char *uid)
+{
+	struct entry *entry = context;
+	struct npt_event *event = pod_event(entry, NPT_EVENT_POD_GONE);
+
+	(void)namespace_name;
+	(void)name;
+	event->text = npt_strdup(uid);
+	npt_event_push(entry->controller->events, event);
+}
+
+static void on_pods_synced(void *context)
+{
+	struct entry *entry = context;
+
+	npt_event_push(entry->controller->events, pod_event(entry, NPT_EVENT_PODS_SYNCED));
+}
+
+/* --- the controller's thread --- */
+
+static bool is_connected(const void *context, const char *node)
+{
+	const struct controller *controller = context;
+
+	return npt_agents_is_connected(controller->agents, node);
+}
+
+static void watch_pods(struct controller *controller, struct entry *entry)
+{
+	const struct npt_task *task = &entry->run->task;
+	npt_auto_free char *path = npt_format("/api/v1/namespaces/%s/pods", task->namespace_name);
+	npt_auto_free char *escaped = task->selector ? npt_http_escape(task->selector) : NULL;
+	npt_auto_free char *selector = escaped ? npt_format("labelSelector=%s", escaped) : NULL;
+	struct npt_reflector_options options = {
+		.config = &controller->config,
+		.path = path,
+		.selector = selector,
+		.context = entry,
+		.on_object = on_pod,
+		.on_delete = on_pod_deleted,
+		.on_synced = on_pods_synced,
+		.on_trouble = on_trouble,
+	};
+	struct npt_error err = NPT_ERROR_NONE;
+
+	if (npt_reflector_start(&entry->pods, &options, &err) < 0)
+		npt_log_error("cannot watch pods", "task", task->name, "error", err.text);
+}
+
+static void take_task(struct controller *controller, struct npt_task *task)
+{
+	struct entry *entry = npt_strmap_get(controller->tasks, task->uid);
+
+	if (entry) {
+		npt_task_run_update(entry->run, task);
+		task->selector = NULL;
+		return;
+	}
+	if (task->finished)
+		return;
+	entry = npt_alloc(1, sizeof(*entry));
+	entry->controller = controller;
+	entry->run = npt_task_run_new(task);
+	task->selector = NULL;
+	if (npt_strmap_set(controller->tasks, task->uid, entry) < 0) {
+		npt_log_error("too many tasks at once; one waits", "task", entry->run->task.name);
+		free_entry(entry);
+		return;
+	}
+	npt_log_info("task", "namespace", task->namespace_name, "name", task->name, "uid",
+		     task->uid);
+	if (controller->options->result_url && controller->key)
+		(void)snprintf(entry->run->status.result_url, sizeof(entry->run->status.result_url),
+			       "%s/%s", controller->options->result_url, task->uid);
+	watch_pods(controller, entry);
+}
+
+static json_t *status_patch(const struct npt_task_run *run, const char *text)
+{
+	json_t *status = json_loads(text, 0, NULL);
+
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o}", "apiVersion", "netprof.io/v1alpha1",
+			 "kind", "NetworkProfilingTask", "metadata", "uid", run->task.uid, "name",
+			 run->task.name, "status", status);
+}
+
+/* Writes if it differs and its time has come. The uid guards against a task made anew. */
+static void write_status(struct controller *controller, struct npt_task_run *run, uint64_t now_ns)
+{
+	npt_auto_free char *text = NULL;
+	json_t *status;
+
+	if (run->task.finished || run->write_pending || now_ns < run->next_write_ns)
+		return;
+	status = npt_task_status_to_json(&run->status);
+	text = json_dumps(status, JSON_COMPACT);
+	json_decref(status);
+	if (run->written && strcmp(run->written, text) == 0)
+		return;
+	if (npt_api_write_status(controller->api, &run->task, status_patch(run, text)) < 0)
+		return;
+	run->write_pending = true;
+	run->next_write_ns = now_ns + WRITE_PERIOD_NS;
+	free(run->written);
+	run->written = npt_take(text);
+}
+
+static void take_written(struct npt_task_run *run, const struct npt_event *event)
+{
+	run->write_pending = false;
+	if (event->outcome == NPT_KUBE_OK) {
+		if (run->status.started_unix_ms && !run->start_written) {
+			run->start_written = true;
+			run->dirty = true;
+		}
+		return;
+	}
+	free(npt_take(run->written));
+	/* Gone or made anew: the watch says so. Everything else is tried again in a second. */
+	if (event->outcome != NPT_KUBE_NOT_FOUND && event->outcome != NPT_KUBE_CONFLICT)
+		npt_log_warning("status not written; it is tried again", "task", run->task.name,
+				"error", event->text);
+}
+
+static void add_token(struct controller *controller, struct npt_assignment *assignment,
+		      const char *node, uint64_t now_unix_ms)
+{
+	struct npt_token token = {
+		.expires_unix_ms = now_unix_ms + assignment->remaining_ms + SPOOL_MS,
+	};
+	struct npt_error err = NPT_ERROR_NONE;
+
+	if (!controller->key)
+		return;
+	(void)snprintf(token.task_uid, sizeof(token.task_uid), "%s", assignment->task.uid);
+	(void)snprintf(token.namespace_name, sizeof(token.namespace_name), "%s",
+		       assignment->task.namespace_name);
+	(void)snprintf(token.name, sizeof(token.name), "%s", assignment->task.name);
+	(void)snprintf(token.node, sizeof(token.node), "%s", node);
+	(void)snprintf(assignment->ingest_url, sizeof(assignment->ingest_url), "%s",
+		       controller->options->ingest_url);
+	if (npt_token_mint(controller->key, controller->key_bytes, &token,
+			   &assignment->ingest_token, &err) < 0)
+		npt_log_error("cannot make an ingest token", "error", err.text);
+}
+
+static void want(struct controller *controller, const char *node, bool again)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *wanted =
+		npt_channel_message_new(NPT_CHANNEL_WANTED);
+	uint64_t now_unix_ms = npt_clock_unix_ms();
+
+	(void)snprintf(wanted->epoch, sizeof(wanted->epoch), "1");
+	wanted->assignments = npt_alloc(NPT_CHANNEL_ASSIGNMENTS_MAX, sizeof(*wanted->assignments));
+	for (size_t i = 0; i < npt_strmap_count(controller->tasks); i++) {
+		const struct entry *entry = npt_strmap_value_at(controller->tasks, i);
+		struct npt_assignment *assignment;
+
+		if (!npt_task_run_wants(entry->run, node) ||
+		    wanted->assignments_count >= NPT_CHANNEL_ASSIGNMENTS_MAX)
+			continue;
+		assignment = &wanted->assignments[wanted->assignments_count++];
+		npt_task_run_assign(entry->run, node, now_unix_ms, assignment);
+		add_token(controller, assignment, node, now_unix_ms);
+	}
+	npt_agents_want(controller->agents, node, wanted, again);
+}
+
+static void want_all(struct controller *controller, bool again)
+{
+	for (size_t i = npt_agents_count(controller->agents); i > 0; i--)
+		want(controller, npt_agents_node_at(controller->agents, i - 1), again);
+}
+
+static void reconcile_all(struct controller *controller, bool everything)
+{
+	uint64_t now_ns = npt_clock_boottime_ns();
+	bool changed = false;
+
+	for (size_t i = 0; i < npt_strmap_count(controller->tasks); i++) {
+		struct entry *entry = npt_strmap_value_at(controller->tasks, i);
+		struct npt_task_run *run = entry->run;
+
+		if (everything || run->dirty) {
+			npt_task_run_reconcile(run, npt_clock_unix_ms(), now_ns, is_connected,
+					       controller);
+			changed = true;
+		}
+		if (run->status.finished && run->status.phase != NPT_TASK_PENDING)
+			npt_reflector_free(npt_take(entry->pods));
+		write_status(controller, run, now_ns);
+	}
+	if (changed)
+		want_all(controller, now_ns >= controller->again_ns);
+	if (now_ns >= controller->again_ns)
+		controller->again_ns = now_ns + AGAIN_PERIOD_NS;
+}
+
+static void take_frame(struct controller *controller, struct npt_event *event)
+{
+	const char *node = npt_agents_node(controller->agents, event->socket);
+	struct npt_channel_message *message = event->message;
+
+	if (!node)
+		return;
+	if (message->type == NPT_CHANNEL_HELLO) {
+		npt_log_info("agent says hello", "node", node, "version", message->version,
+			     "kernel", message->kernel);
+		want(controller, node, true);
+	} else if (message->type == NPT_CHANNEL_RESOLVE) {
+		(void)npt_api_resolve(controller->api, event->socket, npt_take(event->message));
+	}
+	for (size_t i = 0; message->type == NPT_CHANNEL_SUMMARY && i < message->held_count; i++) {
+		struct entry *entry = npt_strmap_get(controller->tasks, message->held[i].task_uid);
+
+		if (entry)
+			npt_task_run_hear(entry->run, node, &message->held[i]);
+	}
+}
+
+static void take_task_event(struct controller *controller, struct npt_event *event)
+{
+	struct entry *entry = npt_strmap_get(controller->tasks, event->uid);
+
+	if (!entry)
+		return;
+	switch ((int)event->kind) {
+	case NPT_EVENT_POD:
+		npt_task_run_pod(entry->run, event->pod);
+		break;
+	case NPT_EVENT_POD_GONE:
+		npt_task_run_pod_gone(entry->run, event->text);
+		break;
+	case NPT_EVENT_PODS_SYNCED:
+		entry->run->pods_synced = true;
+		entry->run->dirty = true;
+		break;
+	case NPT_EVENT_WRITTEN:
+		take_written(entry->run, event);
+		break;
+	default:
+		npt_strmap_remove(controller->tasks, event->uid); /* NPT_EVENT_TASK_GONE */
+		controller->again_ns = 0;
+		break;
+	}
+}
+
+static void take_agent_event(struct controller *controller, struct npt_event *event)
+{
+	switch ((int)event->kind) {
+	case NPT_EVENT_AGENT_OPEN:
+		if (npt_api_review(controller->api, event->socket, event->text) < 0)
+			npt_agents_refuse(controller->agents, event->socket, "too busy");
+		break;
+	case NPT_EVENT_REVIEWED:
+		if (event->outcome == 0)
+			npt_agents_admit(controller->agents, event->socket, event->text);
+		else
+			npt_agents_refuse(controller->agents, event->socket, event->text);
+		break;
+	case NPT_EVENT_AGENT_CLOSED:
+		npt_agents_closed(controller->agents, event->socket);
+		break;
+	case NPT_EVENT_NAMED:
+		npt_agents_send(controller->agents, event->socket, event->message);
+		break;
+	default:
+		take_frame(controller, event);
+		break;
+	}
+}
+
+static void take_event(struct controller *controller, struct npt_event *event)
+{
+	if (event->kind == NPT_EVENT_TASK)
+		take_task(controller, event->task);
+	else if (event->kind <= NPT_EVENT_PODS_SYNCED || event->kind == NPT_EVENT_WRITTEN)
+		take_task_event(controller, event);
+	else
+		take_agent_event(controller, event);
+}
+
+static void loop(struct controller *controller)
+{
+	uint64_t next_ns = 0;
+
+	while (!atomic_load(&stop_asked)) {
+		struct npt_event *event = npt_queue_wait(controller->events, 200);
+		uint64_t now_ns;
+
+		while (event) {
+			take_event(controller, event);
+			npt_event_free(event);
+			event = npt_queue_pop(controller->events);
+		}
+		now_ns = npt_clock_boottime_ns();
+		reconcile_all(controller, now_ns >= next_ns);
+		if (now_ns >= next_ns)
+			next_ns = now_ns + NPT_NS_PER_SECOND;
+	}
+}
+
+static void answer_alive(void *context, struct npt_request *request)
+{
+	(void)context;
+	npt_request_respond(request, (struct npt_response){ .status = 200,
+							    .body = npt_strdup("{}\n"),
+							    .body_bytes = 3 });
+}
+
+static void answer_ready(void *context, struct npt_request *request)
+{
+	struct controller *controller = context;
+	bool ready = atomic_load(&controller->synced);
+
+	npt_request_respond(request, (struct npt_response){ .status = ready ? 200 : 503,
+							    .body = npt_strdup("{}\n"),
+							    .body_bytes = 3 });
+}
+
+static int start_health(struct controller *controller, struct npt_error *err)
+{
+	static struct npt_route routes[2];
+	struct npt_server_options options = {
+		.listen = controller->options->health,
+		.plain_anywhere = true,
+		.routes = routes,
+		.routes_count = 2,
+	};
+
+	routes[0] =
+		(struct npt_route){ .method = "GET", .path = "/healthz", .handler = answer_alive };
+	routes[1] = (struct npt_route){
+		.method = "GET", .path = "/readyz", .handler = answer_ready, .context = controller
+	};
+	return npt_server_start(&options, &controller->health, err);
+}
+
+static int start(struct controller *controller, struct npt_error *err)
+{
+	const struct npt_controller_options *options = controller->options;
+	struct npt_agents_options agents_options = {
+		.listen = options->listen,
+		.tls_cert = options->tls_cert,
+		.tls_key = options->tls_key,
+		.events = controller->events,
+	};
+	struct npt_reflector_options tasks = {
+		.config = &controller->config,
+		.path = PATH_TASKS,
+		.max_objects = 100000,
+		.context = controller,
+		.on_object = on_task,
+		.on_delete = on_task_deleted,
+		.on_synced = on_tasks_synced,
+		.on_trouble = on_trouble,
+	};
+	npt_auto_free char *agent_user = NULL;
+	int r = npt_kube_config_load(&controller->config, options->kubeconfig, "npt-controller",
+				     err);
+
+	if (r < 0)
+		return r;
+	agent_user = npt_format("system:serviceaccount:%s:%s",
+				options->namespace_name ? options->namespace_name
+							: controller->config.namespace_name,
+				options->agent_account);
+	if (options->ingest_key)
+		r = npt_token_read_key(options->ingest_key, &controller->key,
+				       &controller->key_bytes, err);
+	if (r >= 0)
+		r = start_health(controller, err);
+	if (r >= 0)
+		r = npt_api_start(&controller->api, &controller->config, controller->events,
+				  agent_user, err);
+	if (r >= 0)
+		r = npt_agents_start(&controller->agents, &agents_options, err);
+	if (r >= 0)
+		r = npt_reflector_start(&controller->tasks_reflector, &tasks, err);
+	return r;
+}
+
+static void end(struct controller *controller)
+{
+	npt_queue_close(controller->events);
+	npt_reflector_free(controller->tasks_reflector);
+	npt_strmap_free(controller->tasks);
+	npt_agents_free(controller->agents);
+	npt_api_free(controller->api);
+	npt_server_free(controller->health);
+	npt_queue_free(controller->events);
+	npt_kube_config_done(&controller->config);
+	free(controller->key);
+}
+
+int npt_controller_run(const struct npt_controller_options *options, struct npt_error *err)
+{
+	npt_auto_free struct controller *controller = npt_alloc(1, sizeof(*controller));
+	const struct sigaction action = { .sa_handler = ask_stop };
+	int r;
+
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	controller->options = options;
+	controller->events = npt_queue_new(EVENTS_MAX, free_event);
+	controller->tasks = npt_strmap_new(TASKS_MAX, free_entry);
+	r = start(controller, err);
+	if (r >= 0) {
+		npt_log_info("controller started", "version", NPT_VERSION, "listen",
+			     options->listen);
+		loop(controller);
+		npt_log_info("controller stopping");
+	}
+	end(controller);
+	return r;
+}

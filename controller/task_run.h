@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Task run - what the controller knows of one task: its spec, its targets, what agents said of
+ * them, and the status that follows. Owned by the controller; its thread.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/core/cleanup.h"
+#include "lib/kube/pod.h"
+#include "lib/model/task.h"
+
+/* One pod that is or was a target. */
+struct npt_target_row {
+	struct npt_pod pod;
+	bool present; /* matches now */
+	bool heard;   /* an agent has spoken of it */
+	enum npt_assignment_state assignment;
+	struct npt_pod_summary summary; /* the last one */
+};
+
+struct npt_task_run {
+	struct npt_task task;
+	struct npt_task_status status;
+	struct npt_target_row **rows;
+	size_t rows_count;
+	bool pods_synced;
+	bool dirty;
+	bool start_written;     /* status.startTime is in the API server: agents may begin */
+	uint64_t skipped;       /* pods beyond maxTargets */
+	uint64_t seen_ns;       /* CLOCK_BOOTTIME when it was first seen by this process */
+	uint64_t next_write_ns; /* not before */
+	bool write_pending;
+	char *written; /* the status as it was written last */
+};
+
+struct npt_task_run *npt_task_run_new(const struct npt_task *task);
+void npt_task_run_free(struct npt_task_run *run);
+NPT_DEFINE_AUTO(struct npt_task_run *, npt_task_run_free)
+
+/* Takes task.selector over. */
+void npt_task_run_update(struct npt_task_run *run, const struct npt_task *task);
+/* A pod that matches, or not any more. */
+void npt_task_run_pod(struct npt_task_run *run, const struct npt_pod *pod);
+void npt_task_run_pod_gone(struct npt_task_run *run, const char *uid);
+/* What the agent of a node said; what is not on that node is left out. */
+void npt_task_run_hear(struct npt_task_run *run, const char *node,
+		       const struct npt_held_assignment *held);
+
+/* Whether an agent of that node is connected. */
+typedef bool npt_is_connected(const void *context, const char *node);
+/* Brings the status up to date; pure but for the times that are given. */
+void npt_task_run_reconcile(struct npt_task_run *run, uint64_t now_unix_ms, uint64_t now_ns,
+			    npt_is_connected *is_connected, const void *context);
+/* Whether this node is to measure something for it now. */
+bool npt_task_run_wants(const struct npt_task_run *run, const char *node);
+/* The assignment of a node; targets point into fresh memory that the message owns. */
+void npt_task_run_assign(const struct npt_task_run *run, const char *node, uint64_t now_unix_ms,
+			 struct npt_assignment *assignment);

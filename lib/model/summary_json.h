@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Summary JSON - a pod's summary inside a channel message. For the codecs of this folder only.
+ */
+#include "lib/model/json.h"
+#include "lib/model/summary.h"
+
+json_t *npt_pod_summary_to_json(const struct npt_pod_summary *summary);
+void npt_pod_summary_from_json(struct npt_json_reader *reader, const json_t *object,
+			       struct npt_pod_summary *summary);

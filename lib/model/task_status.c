@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A status for eyes: what matters first, a bounded number of rows, no number that is not an
+ * integer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/cleanup.h"
+#include "lib/core/clock.h"
+#include "lib/model/json.h"
+#include "lib/model/task.h"
+
+void npt_task_totals(const struct npt_task_status *status, struct npt_task_totals *totals)
+{
+	memset(totals, 0, sizeof(*totals));
+	for (size_t i = 0; i < status->pods_count; i++) {
+		const struct npt_pod_summary *summary = status->pods[i].summary;
+
+		totals->running += status->pods[i].state == NPT_POD_RUNNING;
+		totals->failed += status->pods[i].state == NPT_POD_FAILED;
+		if (!summary)
+			continue;
+		totals->edges += summary->edges;
+		totals->connections += summary->connections;
+		totals->bytes_sent += summary->bytes_sent;
+		totals->bytes_received += summary->bytes_received;
+		totals->segments_sent += summary->segments_sent;
+		totals->retransmit_segments += summary->retransmit_segments;
+		totals->drops += summary->drops;
+		totals->lost += summary->lost_events + summary->lost_edges;
+		totals->windows += summary->windows;
+		totals->windows_stored += summary->windows_stored;
+		totals->windows_dropped += summary->windows_dropped;
+		npt_histogram_merge(&totals->rtt, &summary->rtt);
+	}
+}
+
+static json_t *quantiles_json(uint64_t p50, uint64_t p95, uint64_t p99)
+{
+	json_t *object = json_object();
+
+	npt_json_set_number(object, "p50", p50);
+	npt_json_set_number(object, "p95", p95);
+	npt_json_set_number(object, "p99", p99);
+	return object;
+}
+
+static json_t *summary_json(const struct npt_task_totals *totals)
+{
+	uint64_t segments = totals->segments_sent + totals->retransmit_segments;
+	json_t *object = json_object();
+
+	npt_json_set_number(object, "edges", totals->edges);
+	npt_json_set_number(object, "connections", totals->connections);
+	npt_json_set_number(object, "bytesSent", totals->bytes_sent);
+	npt_json_set_number(object, "bytesReceived", totals->bytes_received);
+	npt_json_set_number(object, "retransmitPermille",
+			    segments ? totals->retransmit_segments * 1000 / segments : 0);
+	npt_json_set_number(object, "drops", totals->drops);
+	npt_json_set_number(object, "lost", totals->lost);
+	npt_json_set_number(object, "windows", totals->windows);
+	npt_json_set_number(object, "windowsStored", totals->windows_stored);
+	npt_json_set(object, "rttMicros",
+		     quantiles_json(npt_histogram_quantile_micros(&totals->rtt, 500),
+				    npt_histogram_quantile_micros(&totals->rtt, 950),
+				    npt_histogram_quantile_micros(&totals->rtt, 990)));
+	return object;
+}
+
+static json_t *peer_json(const struct npt_peer *peer)
+{
+	json_t *object = json_object();
+
+	npt_json_set_text(object, "kind", npt_peer_kind_name(peer->kind));
+	npt_json_set_some_text(object, "name", peer->name);
+	npt_json_set_some_text(object, "namespace", peer->namespace_name);
+	npt_json_set_some_text(object, "address", peer->address);
+	npt_json_set_number(object, "port", peer->port);
+	npt_json_set_some_text(object, "asked", peer->asked);
+	npt_json_set_some_text(object, "reached", peer->reached);
+	return object;
+}
+
+static json_t *edge_json(const char *pod, const struct npt_edge_summary *edge)
+{
+	json_t *object = json_object();
+
+	npt_json_set_text(object, "pod", pod);
+	npt_json_set_text(object, "process", edge->process.name);
+	npt_json_set_number(object, "pid", edge->process.pid);
+	npt_json_set_some_text(object, "container", edge->process.container);
+	npt_json_set_text(object, "role", npt_role_name(edge->role));
+	npt_json_set(object, "peer", peer_json(&edge->peer));
+	npt_json_set_some_text(object, "protocol", edge->protocol);
+	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	npt_json_set_number(object, "connections", edge->connections_opened);
+	npt_json_set_number(object, "open", edge->connections_open);
+	npt_json_set_number(object, "failed", edge->connections_failed);
+	npt_json_set_number(object, "bytesSent", edge->bytes_sent);
+	npt_json_set_number(object, "bytesReceived", edge->bytes_received);
+	npt_json_set_number(object, "writes", edge->writes);
+	npt_json_set_number(object, "reads", edge->reads);
+	npt_json_set_number(object, "retransmits", edge->retransmit_segments);
+	npt_json_set_number(object, "drops", edge->drops);
+	npt_json_set(
+		object, "rttMicros",
+		quantiles_json(edge->rtt_micros.p50, edge->rtt_micros.p95, edge->rtt_micros.p99));
+	npt_json_set(object, "writeMicros",
+		     quantiles_json(edge->write_micros.p50, edge->write_micros.p95,
+				    edge->write_micros.p99));
+	npt_json_set(object, "readMicros",
+		     quantiles_json(edge->read_micros.p50, edge->read_micros.p95,
+				    edge->read_micros.p99));
+	npt_json_set_some_text(object, "finding", edge->finding);
+	return object;
+}
+
+struct edge_row {
+	const char *pod;
+	const struct npt_edge_summary *edge;
+};
+
+static int by_bytes(const void *left, const void *right)
+{
+	const struct npt_edge_summary *a = ((const struct edge_row *)left)->edge;
+	const struct npt_edge_summary *b = ((const struct edge_row *)right)->edge;
+	uint64_t bytes_a = a->bytes_sent + a->bytes_received;
+	uint64_t bytes_b = b->bytes_sent + b->bytes_received;
+
+	return bytes_a < bytes_b ? 1 : -(bytes_a > bytes_b);
+}
+
+static json_t *edges_json(const struct npt_task_status *status)
+{
+	npt_auto_free struct edge_row *rows =
+		npt_alloc(status->pods_count * NPT_SUMMARY_EDGES_MAX, sizeof(*rows));
+	json_t *array = json_array();
+	size_t count = 0;
+
+	for (size_t i = 0; i < status->pods_count; i++) {
+		const struct npt_pod_summary *summary = status->pods[i].summary;
+
+		for (size_t j = 0; summary && j < summary->top_count; j++)
+			rows[count++] = (struct edge_row){ status->pods[i].name, &summary->top[j] };
+	}
+	qsort(rows, count, sizeof(*rows), by_bytes);
+	for (size_t i = 0; i < count && i < NPT_STATUS_EDGES_MAX; i++)
+		(void)json_array_append_new(array, edge_json(rows[i].pod, rows[i].edge));
+	return array;
+}
+
+static json_t *pod_json(const struct npt_pod_status *pod)
+{
+	json_t *object = json_object(), *cost;
+
+	npt_json_set_text(object, "name", pod->name);
+	npt_json_set_text(object, "uid", pod->uid);
+	npt_json_set_text(object, "node", pod->node);
+	npt_json_set_text(object, "state", npt_pod_state_name(pod->state));
+	npt_json_set_some_text(object, "reason", pod->reason);
+	npt_json_set_some_text(object, "message", pod->message);
+	if (!pod->summary)
+		return object;
+	npt_json_set_number(object, "processes", pod->summary->processes);
+	npt_json_set_number(object, "edges", pod->summary->edges);
+	cost = json_object();
+	npt_json_set_number(cost, "cpuMillis", pod->summary->cost.cpu_ms);
+	npt_json_set_number(cost, "nanosPerOperation", pod->summary->cost.ns_per_operation);
+	npt_json_set_number(cost, "memoryKiB", pod->summary->cost.memory_kib);
+	npt_json_set_number(cost, "lost", pod->summary->lost_events + pod->summary->lost_edges);
+	npt_json_set(object, "cost", cost);
+	return object;
+}
+
+static json_t *pods_json(const struct npt_task_status *status)
+{
+	json_t *array = json_array();
+
+	for (int failing = 1; failing >= 0; failing--) {
+		for (size_t i = 0; i < status->pods_count; i++) {
+			const struct npt_pod_status *pod = &status->pods[i];
+
+			if ((pod->state == NPT_POD_FAILED) == (failing != 0) &&
+			    json_array_size(array) < NPT_STATUS_PODS_MAX)
+				(void)json_array_append_new(array, pod_json(pod));
+		}
+	}
+	return array;
+}
+
+/* What every agent said, and the layers that nobody has. */
+static json_t *unavailable_json(const struct npt_task_status *status)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = NPT_LAYER_PROTOCOL; i < NPT_LAYER_COUNT; i++) {
+		if (status->layers[i])
+			npt_json_set_text(object, npt_layer_name((enum npt_layer)i),
+					  "this version does not have the layer");
+	}
+	for (size_t i = 0; i < status->pods_count; i++) {
+		const struct npt_pod_summary *summary = status->pods[i].summary;
+
+		for (size_t j = 0;
+		     summary && j < NPT_REPORT_UNAVAILABLE_MAX && summary->unavailable[j].name[0];
+		     j++)
+			npt_json_set_text(object, summary->unavailable[j].name,
+					  summary->unavailable[j].reason);
+	}
+	return object;
+}
+
+static json_t *conditions_json(const struct npt_task_status *status)
+{
+	static const char *const types[NPT_CONDITION_COUNT] = { "Accepted", "TargetsResolved",
+								"Running",  "ResultsStored",
+								"Complete", "Failed" };
+	static const char *const values[] = { "Unknown", "True", "False" };
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < NPT_CONDITION_COUNT; i++) {
+		const struct npt_condition *condition = &status->conditions[i];
+		json_t *object = json_object();
+		char time[NPT_RFC3339_BYTES];
+
+		npt_rfc3339_seconds(condition->changed_unix_ms, time);
+		npt_json_set_text(object, "type", types[i]);
+		npt_json_set_text(object, "status", values[condition->value]);
+		npt_json_set(object, "observedGeneration",
+			     json_integer(status->observed_generation));
+		npt_json_set_text(object, "lastTransitionTime", time);
+		npt_json_set_text(object, "reason",
+				  condition->reason[0] ? condition->reason : "Pending");
+		npt_json_set_text(object, "message", condition->message);
+		(void)json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static json_t *targets_json(const struct npt_task_status *status,
+			    const struct npt_task_totals *totals)
+{
+	json_t *object = json_object();
+
+	npt_json_set_number(object, "pods", status->pods_count);
+	npt_json_set_number(object, "nodes", status->nodes);
+	npt_json_set_number(object, "running", totals->running);
+	npt_json_set_number(object, "failed", totals->failed);
+	npt_json_set_number(object, "skipped", status->skipped);
+	return object;
+}
+
+static void set_time(json_t *object, const char *key, uint64_t unix_ms)
+{
+	char text[NPT_RFC3339_BYTES];
+
+	if (unix_ms == 0)
+		return;
+	npt_rfc3339_seconds(unix_ms, text);
+	npt_json_set_text(object, key, text);
+}
+
+/* Rows go, the last ones first, until the text fits. */
+static void shrink(json_t *object)
+{
+	static const char *const lists[] = { "pods", "edges" };
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(lists); i++) {
+		json_t *rows = json_object_get(object, lists[i]);
+
+		while (json_array_size(rows) > 0) {
+			npt_auto_free char *text = json_dumps(object, JSON_COMPACT);
+
+			if (strlen(text) <= NPT_STATUS_BYTES_MAX)
+				return;
+			(void)json_array_remove(rows, json_array_size(rows) - 1);
+			npt_json_set_text(object, "message", "Truncated: the status was too large");
+		}
+	}
+}
+
+json_t *npt_task_status_to_json(const struct npt_task_status *status)
+{
+	json_t *object = json_object(), *reference;
+	npt_auto_free struct npt_task_totals *totals = npt_alloc(1, sizeof(*totals));
+
+	npt_task_totals(status, totals);
+	npt_json_set_text(object, "phase", npt_task_phase_name(status->phase));
+	npt_json_set(object, "finished", json_boolean(status->finished));
+	npt_json_set(object, "observedGeneration", json_integer(status->observed_generation));
+	set_time(object, "startTime", status->started_unix_ms);
+	set_time(object, "completionTime", status->completed_unix_ms);
+	npt_json_set_text(object, "target", status->target);
+	npt_json_set_text(object, "message", status->message);
+	npt_json_set(object, "targets", targets_json(status, totals));
+	npt_json_set(object, "summary", summary_json(totals));
+	npt_json_set(object, "unavailable", unavailable_json(status));
+	npt_json_set(object, "edges", edges_json(status));
+	npt_json_set(object, "pods", pods_json(status));
+	npt_json_set(object, "conditions", conditions_json(status));
+	if (status->result_url[0]) {
+		reference = json_object();
+		npt_json_set_text(reference, "url", status->result_url);
+		npt_json_set(object, "resultRef", reference);
+	}
+	shrink(object);
+	return object;
+}
