@@ -3,8 +3,9 @@
 /*
  * Client - calls to a Kubernetes API server.
  *
- * In a pod: the service account's files, read again as they rotate. For development: a kubeconfig
- * with certificate files (the small YAML that local clusters write). One thread at a time.
+ * The token is read again as it rotates; an answer that says when to come again is obeyed, within
+ * bounds. One thread at a time, but for npt_kube_client_cancel(); each client has a connection of
+ * its own, so that what must be in time (a lease) shares none with what may be slow (a LIST).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 
 #include "lib/core/cleanup.h"
 #include "lib/core/error.h"
+#include "lib/kube/config.h"
 
 /* What the API server answered other than yes: positive, for the direct caller to handle. */
 enum npt_kube_outcome {
@@ -21,27 +23,12 @@ enum npt_kube_outcome {
 	NPT_KUBE_NOT_FOUND,      /* 404 */
 	NPT_KUBE_CONFLICT,       /* 409 Conflict: somebody wrote in between */
 	NPT_KUBE_ALREADY_EXISTS, /* 409 AlreadyExists */
-	NPT_KUBE_GONE,           /* 410: the resource version is too old */
+	NPT_KUBE_GONE,           /* 410: the resource version is too old (or too new to be there) */
 	NPT_KUBE_FORBIDDEN,      /* 403 */
 	NPT_KUBE_UNAUTHORIZED,   /* 401, after the token was read again */
 	NPT_KUBE_INVALID,        /* 400, 422 */
-	NPT_KUBE_BUSY,           /* 429, 503 ... with when to come again */
+	NPT_KUBE_BUSY,           /* 429, 5xx and what else is worth another try later */
 };
-
-struct npt_kube_config {
-	char *server; /* https://HOST:PORT */
-	char *ca_file;
-	char *token_file;
-	char *cert_file;
-	char *key_file;
-	char *namespace_name; /* of this pod, or "default" */
-	char *user_agent;     /* "npt-controller/0.1.0" */
-};
-
-/* kubeconfig NULL: in a pod. */
-int npt_kube_config_load(struct npt_kube_config *config_ret, const char *kubeconfig,
-			 const char *program, struct npt_error *err);
-void npt_kube_config_done(struct npt_kube_config *config);
 
 struct npt_kube_client;
 
@@ -50,11 +37,19 @@ int npt_kube_client_new(struct npt_kube_client **client_ret, const struct npt_ku
 			struct npt_error *err);
 void npt_kube_client_free(struct npt_kube_client *client);
 NPT_DEFINE_AUTO(struct npt_kube_client *, npt_kube_client_free)
+/* From any thread, for good: the call that runs, and each later one, ends with -ECANCELED. */
+void npt_kube_client_cancel(struct npt_kube_client *client);
+/* Waits before another try. 0, or -ECANCELED at once. */
+int npt_kube_client_pause(struct npt_kube_client *client, uint64_t ms);
+/* Of the calls to come; 0: 30 s. */
+void npt_kube_client_set_timeout(struct npt_kube_client *client, uint64_t timeout_ms);
 
 /*
- * One call; path begins with "/" and may carry a query that is encoded already. body NULL or an
- * object, borrowed. On NPT_KUBE_OK *object_ret (may be NULL) is the answer, the caller's to decref.
- * Positive outcomes carry the server's words in err; negative ones are transport errors.
+ * One call; a PATCH is a merge patch. A 429, or a 5xx to anything but a POST, that says when to
+ * come again is tried again then, at most 10 times and 30 s in all. path begins with "/" and may
+ * carry a query that is encoded already. body NULL or an object, borrowed. On NPT_KUBE_OK
+ * *object_ret (may be NULL) is the answer, the caller's to decref. Positive outcomes carry the
+ * server's words in err; negative ones are transport errors.
  */
 int npt_kube_call(struct npt_kube_client *client, const char *method, const char *path,
 		  const json_t *body, json_t **object_ret, struct npt_error *err);
@@ -63,6 +58,8 @@ struct npt_kube_stream {
 	const char *path;
 	uint64_t timeout_ms;
 	uint64_t silence_seconds; /* 0: no limit */
+	size_t max_bytes;         /* 0: no limit */
+	bool accept_gzip;
 	int (*on_data)(void *context, const char *data, size_t size_bytes);
 	bool (*is_cancelled)(void *context);
 	void *context;
@@ -72,5 +69,5 @@ struct npt_kube_stream {
 int npt_kube_stream(struct npt_kube_client *client, struct npt_kube_stream *stream,
 		    struct npt_error *err);
 
-/* The outcome of a Status object: its reason first, its code second. */
+/* The outcome of a Status object: its reason first, its code second; NPT_KUBE_BUSY if unknown. */
 enum npt_kube_outcome npt_kube_outcome_of_status(const json_t *status);
