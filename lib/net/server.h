@@ -102,7 +102,8 @@ struct npt_server_options {
 	const char
 		*listen; /* "ADDRESS:PORT", "[IPv6]:PORT" or ":PORT" (all addresses); port 0: any */
 	const char *tls_cert; /* PEM files, read again when they change; both NULL: plain HTTP, */
-	const char *tls_key;  /* which only a loopback address may speak */
+	const char *tls_key;  /* which only a loopback address may speak, unless it is */
+	bool plain_anywhere;  /* said here: for the health port, which tells nothing */
 	const struct npt_route *routes; /* borrowed until the server is freed */
 	size_t routes_count;
 	const struct npt_endpoint *endpoints; /* borrowed likewise */
