@@ -322,7 +322,7 @@ static void back_off(struct npt_reflector *reflector)
 	uint64_t now = npt_clock_boottime_ns(), ms;
 
 	if (now > reflector->failed_ns + BACKOFF_RESET_NS || reflector->backoff_ms == 0)
-		reflector->backoff_ms = BACKOFF_MS_FIRST;
+		reflector->backoff_ms = reflector->options.backoff_ms_first;
 	ms = reflector->backoff_ms + random_below(reflector->backoff_ms);
 	if (reflector->retry_seconds > BACKOFF_MS_MAX / 1000)
 		reflector->retry_seconds = BACKOFF_MS_MAX / 1000;
@@ -415,6 +415,8 @@ int npt_reflector_start(struct npt_reflector **reflector_ret,
 	reflector->options = *options;
 	if (reflector->options.max_objects == 0)
 		reflector->options.max_objects = MAX_OBJECTS_DEFAULT;
+	if (reflector->options.backoff_ms_first == 0)
+		reflector->options.backoff_ms_first = BACKOFF_MS_FIRST;
 	reflector->options.path = copy_text(&reflector->texts[0], options->path);
 	reflector->options.selector = copy_text(&reflector->texts[1], options->selector);
 	reflector->options.kind = copy_text(&reflector->texts[2], options->kind);

@@ -20,6 +20,7 @@ struct npt_reflector_options {
 	const char *selector; /* encoded query part: "labelSelector=app%3Dweb", or NULL */
 	const char *kind;     /* "Pod": an object that names another kind is skipped; NULL: any */
 	size_t max_objects;   /* more are left out and said; 0: 20000 */
+	uint64_t backoff_ms_first; /* doubled with each failure in a row, up to 30 s; 0: 800 */
 	void *context;
 	/* Added or changed; object is borrowed. A name that comes again with another uid is told as
 	 * deleted first. */

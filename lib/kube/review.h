@@ -26,6 +26,19 @@ struct npt_identity {
 int npt_token_review(struct npt_kube_client *client, const char *token, const char *audience,
 		     struct npt_identity *identity_ret, struct npt_error *err);
 
+/* Who was behind a token, for a while. One thread. */
+struct npt_review_cache;
+
+/* keep_ms: at most that long, never beyond the token's own expiry; now_unix_ms NULL: the clock. */
+struct npt_review_cache *npt_review_cache_new(size_t max_entries, uint64_t keep_ms,
+					      uint64_t (*now_unix_ms)(void));
+void npt_review_cache_free(struct npt_review_cache *cache);
+NPT_DEFINE_AUTO(struct npt_review_cache *, npt_review_cache_free)
+/* As npt_token_review(), without a call for a token that was valid a moment ago. */
+int npt_token_review_cached(struct npt_review_cache *cache, struct npt_kube_client *client,
+			    const char *token, const char *audience,
+			    struct npt_identity *identity_ret, struct npt_error *err);
+
 struct npt_access {
 	const char *verb, *group, *resource, *namespace_name, *name; /* name "": any */
 };
