@@ -9,7 +9,7 @@ make_pause() {
 	archive pause:1 '{"Entrypoint":["/pause"]}'
 }
 
-make_busybox() {
+make_busybox_root() {
 	local applet
 	mkdir -p "$ROOT"/{bin,tmp,etc,root,proc,sys,dev}
 	cp /bin/busybox "$ROOT/bin/"
@@ -18,7 +18,18 @@ make_busybox() {
 	done
 	echo root:x:0:0:root:/root:/bin/sh >"$ROOT/etc/passwd"
 	echo root:x:0: >"$ROOT/etc/group"
+}
+
+make_busybox() {
+	make_busybox_root
 	archive busybox:1 '{"Cmd":["sh"]}'
+}
+
+# busybox and the programs that tests run in pods.
+make_traffic() {
+	make_busybox_root
+	gcc -O1 -static -o "$ROOT/bin/traffic" "$CLUSTER_HOME/src/traffic.c" 2>/dev/null
+	archive traffic:1 '{"Entrypoint":["/bin/traffic"]}'
 }
 
 make_coredns() {
@@ -30,8 +41,8 @@ ensure_base_images() {
 	IMAGES=$CLUSTER_CACHE/images
 	mkdir -p "$IMAGES"
 	local name
-	for name in pause busybox coredns; do
-		[ ! -s "$IMAGES/$name.tar" ] || continue
+	for name in pause busybox coredns traffic; do
+		[ ! -s "$IMAGES/$name.tar" ] || [ "$CLUSTER_HOME/src/$name.c" -nt "$IMAGES/$name.tar" ] || continue
 		say "making the image $name"
 		ROOT=$(mktemp -d)
 		"make_$name"

@@ -168,7 +168,7 @@ prepare_node() {
 
 fill_node() {
 	until_ok 30 "containerd of node $1" on_node "$1" ctr -a /run/containerd/containerd.sock version
-	import_image "$1" "$CLUSTER_CACHE"/images/{pause,coredns,busybox}.tar
+	import_image "$1" "$CLUSTER_CACHE"/images/{pause,coredns,busybox,traffic}.tar
 }
 
 join_node() {
