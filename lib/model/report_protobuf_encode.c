@@ -97,8 +97,9 @@ static void append_message(struct npt_buffer *out, const ProtobufCMessage *messa
 
 void npt_edge_identity_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out)
 {
-	Npt__V1__Edge message = NPT__V1__EDGE__INIT;
+	Npt__V1__Edge message;
 
+	npt__v1__edge__init(&message);
 	message.pid = edge->process.pid;
 	message.process_start_ns = edge->process.start_ns;
 	message.process_name = binary(edge->process.name);
@@ -122,11 +123,12 @@ void npt_edge_identity_to_protobuf(const struct npt_edge *edge, struct npt_buffe
 
 void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out)
 {
-	Npt__V1__Edge message = NPT__V1__EDGE__INIT;
+	Npt__V1__Edge message;
 	struct packed_counts failed, drops;
 	struct packed_metric metrics[NPT_METRIC_COUNT];
 	Npt__V1__Metric *pointers[NPT_METRIC_COUNT];
 
+	npt__v1__edge__init(&message);
 	message.connections_open = saturated(edge->connections.open);
 	message.connections_opened = saturated(edge->connections.opened);
 	message.connections_found = saturated(edge->connections.found);
@@ -176,11 +178,12 @@ static void fill_head(const struct npt_report *report, Npt__V1__Report *message)
 
 void npt_report_head_to_protobuf(const struct npt_report *report, struct npt_buffer *out)
 {
-	Npt__V1__Report message = NPT__V1__REPORT__INIT;
+	Npt__V1__Report message;
 	Npt__V1__NamedReason reasons[NPT_REPORT_UNAVAILABLE_MAX];
 	Npt__V1__NamedReason *pointers[NPT_REPORT_UNAVAILABLE_MAX];
 	char *degraded[NPT_REPORT_DEGRADED_MAX];
 
+	npt__v1__report__init(&message);
 	fill_head(report, &message);
 	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && report->unavailable[i].name[0]; i++) {
 		npt__v1__named_reason__init(&reasons[i]);
