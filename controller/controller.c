@@ -19,6 +19,8 @@
 #include "controller/agents.h"
 #include "controller/api.h"
 #include "controller/events.h"
+#include "controller/health.h"
+#include "controller/ingest.h"
 #include "controller/task_run.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
@@ -26,7 +28,6 @@
 #include "lib/core/strmap.h"
 #include "lib/kube/reflector.h"
 #include "lib/net/http_client.h"
-#include "lib/net/token.h"
 
 #define EVENTS_MAX      8192
 #define TASKS_MAX       2000
@@ -51,8 +52,7 @@ struct controller {
 	struct npt_reflector *tasks_reflector;
 	struct npt_server *health;
 	struct npt_strmap *tasks; /* uid -> entry */
-	void *key;
-	size_t key_bytes;
+	struct npt_ingest ingest;
 	uint64_t again_ns;
 	atomic_bool synced;
 };
@@ -72,11 +72,6 @@ static void free_entry(void *item)
 	npt_reflector_free(entry->pods);
 	npt_task_run_free(entry->run);
 	free(entry);
-}
-
-static void free_event(void *item)
-{
-	npt_event_free(item);
 }
 
 /* --- reflectors' threads --- */
@@ -211,7 +206,7 @@ static void take_task(struct controller *controller, struct npt_task *task)
 	}
 	npt_log_info("task", "namespace", task->namespace_name, "name", task->name, "uid",
 		     task->uid);
-	if (controller->options->result_url && controller->key)
+	if (controller->options->result_url && controller->ingest.key)
 		(void)snprintf(entry->run->status.result_url, sizeof(entry->run->status.result_url),
 			       "%s/%s", controller->options->result_url, task->uid);
 	watch_pods(controller, entry);
@@ -264,28 +259,6 @@ static void take_written(struct npt_task_run *run, const struct npt_event *event
 				"error", event->text);
 }
 
-static void add_token(struct controller *controller, struct npt_assignment *assignment,
-		      const char *node, uint64_t now_unix_ms)
-{
-	struct npt_token token = {
-		.expires_unix_ms = now_unix_ms + assignment->remaining_ms + SPOOL_MS,
-	};
-	struct npt_error err = NPT_ERROR_NONE;
-
-	if (!controller->key)
-		return;
-	(void)snprintf(token.task_uid, sizeof(token.task_uid), "%s", assignment->task.uid);
-	(void)snprintf(token.namespace_name, sizeof(token.namespace_name), "%s",
-		       assignment->task.namespace_name);
-	(void)snprintf(token.name, sizeof(token.name), "%s", assignment->task.name);
-	(void)snprintf(token.node, sizeof(token.node), "%s", node);
-	(void)snprintf(assignment->ingest_url, sizeof(assignment->ingest_url), "%s",
-		       controller->options->ingest_url);
-	if (npt_token_mint(controller->key, controller->key_bytes, &token,
-			   &assignment->ingest_token, &err) < 0)
-		npt_log_error("cannot make an ingest token", "error", err.text);
-}
-
 static void want(struct controller *controller, const char *node, bool again)
 {
 	npt_auto(npt_channel_message_free) struct npt_channel_message *wanted =
@@ -303,7 +276,7 @@ static void want(struct controller *controller, const char *node, bool again)
 			continue;
 		assignment = &wanted->assignments[wanted->assignments_count++];
 		npt_task_run_assign(entry->run, node, now_unix_ms, assignment);
-		add_token(controller, assignment, node, now_unix_ms);
+		npt_ingest_add_token(&controller->ingest, assignment, node, now_unix_ms);
 	}
 	npt_agents_want(controller->agents, node, wanted, again);
 }
@@ -328,7 +301,7 @@ static void reconcile_all(struct controller *controller, bool everything)
 					       controller);
 			changed = true;
 		}
-		if (run->status.finished && run->status.phase != NPT_TASK_PENDING)
+		if (run->status.finished)
 			npt_reflector_free(npt_take(entry->pods));
 		write_status(controller, run, now_ns);
 	}
@@ -442,42 +415,6 @@ static void loop(struct controller *controller)
 	}
 }
 
-static void answer_alive(void *context, struct npt_request *request)
-{
-	(void)context;
-	npt_request_respond(request, (struct npt_response){ .status = 200,
-							    .body = npt_strdup("{}\n"),
-							    .body_bytes = 3 });
-}
-
-static void answer_ready(void *context, struct npt_request *request)
-{
-	struct controller *controller = context;
-	bool ready = atomic_load(&controller->synced);
-
-	npt_request_respond(request, (struct npt_response){ .status = ready ? 200 : 503,
-							    .body = npt_strdup("{}\n"),
-							    .body_bytes = 3 });
-}
-
-static int start_health(struct controller *controller, struct npt_error *err)
-{
-	static struct npt_route routes[2];
-	struct npt_server_options options = {
-		.listen = controller->options->health,
-		.plain_anywhere = true,
-		.routes = routes,
-		.routes_count = 2,
-	};
-
-	routes[0] =
-		(struct npt_route){ .method = "GET", .path = "/healthz", .handler = answer_alive };
-	routes[1] = (struct npt_route){
-		.method = "GET", .path = "/readyz", .handler = answer_ready, .context = controller
-	};
-	return npt_server_start(&options, &controller->health, err);
-}
-
 static int start(struct controller *controller, struct npt_error *err)
 {
 	const struct npt_controller_options *options = controller->options;
@@ -507,11 +444,10 @@ static int start(struct controller *controller, struct npt_error *err)
 				options->namespace_name ? options->namespace_name
 							: controller->config.namespace_name,
 				options->agent_account);
-	if (options->ingest_key)
-		r = npt_token_read_key(options->ingest_key, &controller->key,
-				       &controller->key_bytes, err);
+	r = npt_ingest_open(&controller->ingest, options->ingest_key, options->ingest_url, err);
 	if (r >= 0)
-		r = start_health(controller, err);
+		r = npt_health_start(&controller->health, options->health, &controller->synced,
+				     err);
 	if (r >= 0)
 		r = npt_api_start(&controller->api, &controller->config, controller->events,
 				  agent_user, err);
@@ -532,7 +468,7 @@ static void end(struct controller *controller)
 	npt_server_free(controller->health);
 	npt_queue_free(controller->events);
 	npt_kube_config_done(&controller->config);
-	free(controller->key);
+	npt_ingest_done(&controller->ingest);
 }
 
 int npt_controller_run(const struct npt_controller_options *options, struct npt_error *err)
@@ -545,7 +481,7 @@ int npt_controller_run(const struct npt_controller_options *options, struct npt_
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	controller->options = options;
-	controller->events = npt_queue_new(EVENTS_MAX, free_event);
+	controller->events = npt_event_queue_new(EVENTS_MAX);
 	controller->tasks = npt_strmap_new(TASKS_MAX, free_entry);
 	r = start(controller, err);
 	if (r >= 0) {

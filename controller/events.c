@@ -31,6 +31,16 @@ void npt_event_free(struct npt_event *event)
 	free(event);
 }
 
+static void free_item(void *item)
+{
+	npt_event_free(item);
+}
+
+struct npt_queue *npt_event_queue_new(size_t max_events)
+{
+	return npt_queue_new(max_events, free_item);
+}
+
 void npt_event_push(struct npt_queue *queue, struct npt_event *event)
 {
 	const struct timespec pause = { .tv_nsec = 5000000 };

@@ -41,6 +41,8 @@ struct npt_event {
 struct npt_event *npt_event_new(enum npt_event_kind kind);
 void npt_event_free(struct npt_event *event);
 NPT_DEFINE_AUTO(struct npt_event *, npt_event_free)
+/* A queue that frees what is left in it. */
+struct npt_queue *npt_event_queue_new(size_t max_events);
 /*
  * Waits while the queue is full: what the API server says must not be lost. Gives up only when the
  * queue is closed.

@@ -5,47 +5,15 @@
  */
 #include "lib/model/report.h"
 
-#include <jansson.h>
-
 #include "lib/core/clock.h"
-
-static json_t *number(uint64_t value)
-{
-	return json_integer((json_int_t)(value < NPT_NUMBER_MAX ? value : NPT_NUMBER_MAX));
-}
-
-/* Bytes from a kernel (comm) need not be UTF-8; what is not becomes "?". */
-static json_t *text(const char *value)
-{
-	json_t *string = json_string(value);
-	char clean[NPT_NAME_BYTES];
-	size_t length = 0;
-
-	if (string)
-		return string;
-	for (; value[length] && length < sizeof(clean) - 1; length++)
-		clean[length] = (unsigned char)value[length] < 0x80 ? value[length] : '?';
-	clean[length] = '\0';
-	return json_string(clean);
-}
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
-}
-
-static void set_if(json_t *object, const char *key, const char *value)
-{
-	if (value[0] != '\0')
-		set(object, key, text(value));
-}
+#include "lib/model/json.h"
 
 static json_t *named_counts(const struct npt_named_count *counts, size_t max)
 {
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < max && counts[i].name[0]; i++)
-		set(object, counts[i].name, number(counts[i].count));
+		npt_json_set_number(object, counts[i].name, counts[i].count);
 	return object;
 }
 
@@ -59,8 +27,8 @@ static json_t *buckets(const struct npt_histogram *histogram)
 		if (histogram->buckets[i] == 0)
 			continue;
 		pair = json_array();
-		(void)json_array_append_new(pair, number(npt_histogram_lower_micros(i)));
-		(void)json_array_append_new(pair, number(histogram->buckets[i]));
+		(void)json_array_append_new(pair, npt_json_number(npt_histogram_lower_micros(i)));
+		(void)json_array_append_new(pair, npt_json_number(histogram->buckets[i]));
 		(void)json_array_append_new(array, pair);
 	}
 	return array;
@@ -70,13 +38,13 @@ static json_t *histogram_json(const struct npt_histogram *histogram)
 {
 	json_t *object = json_object();
 
-	set(object, "count", number(histogram->count));
-	set(object, "sum", number(histogram->sum_micros));
-	set(object, "p50", number(npt_histogram_quantile_micros(histogram, 500)));
-	set(object, "p95", number(npt_histogram_quantile_micros(histogram, 950)));
-	set(object, "p99", number(npt_histogram_quantile_micros(histogram, 990)));
-	set(object, "max", number(histogram->max_micros));
-	set(object, "buckets", buckets(histogram));
+	npt_json_set_number(object, "count", histogram->count);
+	npt_json_set_number(object, "sum", histogram->sum_micros);
+	npt_json_set_number(object, "p50", npt_histogram_quantile_micros(histogram, 500));
+	npt_json_set_number(object, "p95", npt_histogram_quantile_micros(histogram, 950));
+	npt_json_set_number(object, "p99", npt_histogram_quantile_micros(histogram, 990));
+	npt_json_set_number(object, "max", histogram->max_micros);
+	npt_json_set(object, "buckets", buckets(histogram));
 	return object;
 }
 
@@ -84,11 +52,11 @@ static json_t *metric_json(enum npt_metric_id id, const struct npt_metric *metri
 {
 	json_t *object = json_object();
 
-	set(object, "count", number(metric->count));
+	npt_json_set_number(object, "count", metric->count);
 	if (id == NPT_METRIC_WRITE || id == NPT_METRIC_READ)
-		set(object, "bytes", number(metric->bytes));
-	set(object, "quality", text(npt_quality_name(metric->quality)));
-	set(object, "micros", histogram_json(&metric->micros));
+		npt_json_set_number(object, "bytes", metric->bytes);
+	npt_json_set_text(object, "quality", npt_quality_name(metric->quality));
+	npt_json_set(object, "micros", histogram_json(&metric->micros));
 	return object;
 }
 
@@ -96,12 +64,12 @@ static json_t *process_json(const struct npt_process *process)
 {
 	json_t *object = json_object();
 
-	set(object, "pid", number(process->pid));
-	set(object, "startNanos", number(process->start_ns));
-	set(object, "name", text(process->name));
-	set(object, "comm", text(process->comm));
-	set(object, "container", text(process->container));
-	set(object, "pod", text(process->pod));
+	npt_json_set_number(object, "pid", process->pid);
+	npt_json_set_number(object, "startNanos", process->start_ns);
+	npt_json_set_text(object, "name", process->name);
+	npt_json_set_text(object, "comm", process->comm);
+	npt_json_set_text(object, "container", process->container);
+	npt_json_set_text(object, "pod", process->pod);
 	return object;
 }
 
@@ -109,15 +77,15 @@ static json_t *peer_json(const struct npt_peer *peer)
 {
 	json_t *object = json_object();
 
-	set(object, "kind", text(npt_peer_kind_name(peer->kind)));
-	set(object, "name", text(peer->name));
-	set_if(object, "namespace", peer->namespace_name);
+	npt_json_set_text(object, "kind", npt_peer_kind_name(peer->kind));
+	npt_json_set_text(object, "name", peer->name);
+	npt_json_set_some_text(object, "namespace", peer->namespace_name);
 	if (peer->kind == NPT_PEER_PROCESS)
-		set(object, "pid", number(peer->pid));
-	set(object, "address", text(peer->address));
-	set(object, "port", number(peer->port));
-	set_if(object, "asked", peer->asked);
-	set_if(object, "reached", peer->reached);
+		npt_json_set_number(object, "pid", peer->pid);
+	npt_json_set_text(object, "address", peer->address);
+	npt_json_set_number(object, "port", peer->port);
+	npt_json_set_some_text(object, "asked", peer->asked);
+	npt_json_set_some_text(object, "reached", peer->reached);
 	return object;
 }
 
@@ -125,11 +93,11 @@ static json_t *connections_json(const struct npt_edge *edge)
 {
 	json_t *object = json_object();
 
-	set(object, "open", number(edge->connections.open));
-	set(object, "opened", number(edge->connections.opened));
-	set(object, "found", number(edge->connections.found));
-	set(object, "closed", number(edge->connections.closed));
-	set(object, "failed", named_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX));
+	npt_json_set_number(object, "open", edge->connections.open);
+	npt_json_set_number(object, "opened", edge->connections.opened);
+	npt_json_set_number(object, "found", edge->connections.found);
+	npt_json_set_number(object, "closed", edge->connections.closed);
+	npt_json_set(object, "failed", named_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX));
 	return object;
 }
 
@@ -137,8 +105,8 @@ static json_t *transfer_json(uint64_t bytes, uint64_t segments)
 {
 	json_t *object = json_object();
 
-	set(object, "bytes", number(bytes));
-	set(object, "segments", number(segments));
+	npt_json_set_number(object, "bytes", bytes);
+	npt_json_set_number(object, "segments", segments);
 	return object;
 }
 
@@ -146,10 +114,10 @@ static json_t *retransmit_json(const struct npt_edge *edge)
 {
 	json_t *object = json_object();
 
-	set(object, "segments", number(edge->retransmit.segments));
-	set(object, "bytes", number(edge->retransmit.bytes));
-	set(object, "syn", number(edge->retransmit.syn));
-	set(object, "spurious", number(edge->retransmit.spurious));
+	npt_json_set_number(object, "segments", edge->retransmit.segments);
+	npt_json_set_number(object, "bytes", edge->retransmit.bytes);
+	npt_json_set_number(object, "syn", edge->retransmit.syn);
+	npt_json_set_number(object, "spurious", edge->retransmit.spurious);
 	return object;
 }
 
@@ -157,23 +125,24 @@ static json_t *edge_json(const struct npt_edge *edge)
 {
 	json_t *object = json_object();
 
-	set(object, "process", process_json(&edge->process));
-	set(object, "role", text(npt_role_name(edge->role)));
-	set(object, "peer", peer_json(&edge->peer));
-	set(object, "transport", text(edge->transport));
-	set(object, "protocol", text(edge->protocol));
-	set(object, "tls", text(npt_tls_name(edge->tls)));
-	set(object, "connections", connections_json(edge));
-	set(object, "sent", transfer_json(edge->sent.bytes, edge->sent.segments));
-	set(object, "received", transfer_json(edge->received.bytes, edge->received.segments));
+	npt_json_set(object, "process", process_json(&edge->process));
+	npt_json_set_text(object, "role", npt_role_name(edge->role));
+	npt_json_set(object, "peer", peer_json(&edge->peer));
+	npt_json_set_text(object, "transport", edge->transport);
+	npt_json_set_text(object, "protocol", edge->protocol);
+	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	npt_json_set(object, "connections", connections_json(edge));
+	npt_json_set(object, "sent", transfer_json(edge->sent.bytes, edge->sent.segments));
+	npt_json_set(object, "received",
+		     transfer_json(edge->received.bytes, edge->received.segments));
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
 		if (edge->metrics[i].quality != NPT_QUALITY_UNAVAILABLE)
-			set(object, npt_metric_name((enum npt_metric_id)i),
-			    metric_json((enum npt_metric_id)i, &edge->metrics[i]));
+			npt_json_set(object, npt_metric_name((enum npt_metric_id)i),
+				     metric_json((enum npt_metric_id)i, &edge->metrics[i]));
 	}
-	set(object, "retransmit", retransmit_json(edge));
-	set(object, "drops", named_counts(edge->drops, NPT_EDGE_DROPS_MAX));
-	set(object, "dropsUnspecified", number(edge->drops_unspecified));
+	npt_json_set(object, "retransmit", retransmit_json(edge));
+	npt_json_set(object, "drops", named_counts(edge->drops, NPT_EDGE_DROPS_MAX));
+	npt_json_set_number(object, "dropsUnspecified", edge->drops_unspecified);
 	return object;
 }
 
@@ -181,9 +150,9 @@ static json_t *reference_json(const char *namespace_name, const char *name, cons
 {
 	json_t *object = json_object();
 
-	set(object, "namespace", text(namespace_name));
-	set(object, "name", text(name));
-	set(object, "uid", text(uid));
+	npt_json_set_text(object, "namespace", namespace_name);
+	npt_json_set_text(object, "name", name);
+	npt_json_set_text(object, "uid", uid);
 	return object;
 }
 
@@ -192,7 +161,8 @@ static json_t *unavailable_json(const struct npt_report *report)
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && report->unavailable[i].name[0]; i++)
-		set(object, report->unavailable[i].name, text(report->unavailable[i].reason));
+		npt_json_set_text(object, report->unavailable[i].name,
+				  report->unavailable[i].reason);
 	return object;
 }
 
@@ -201,12 +171,12 @@ static json_t *cost_json(const struct npt_report *report)
 	json_t *object = json_object();
 	json_t *degraded = json_array();
 
-	set(object, "cpuMillis", number(report->cost.cpu_ms));
-	set(object, "nanosPerOperation", number(report->cost.ns_per_operation));
-	set(object, "memoryKiB", number(report->cost.memory_kib));
+	npt_json_set_number(object, "cpuMillis", report->cost.cpu_ms);
+	npt_json_set_number(object, "nanosPerOperation", report->cost.ns_per_operation);
+	npt_json_set_number(object, "memoryKiB", report->cost.memory_kib);
 	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && report->cost.degraded[i][0]; i++)
-		(void)json_array_append_new(degraded, text(report->cost.degraded[i]));
-	set(object, "degraded", degraded);
+		(void)json_array_append_new(degraded, npt_json_string(report->cost.degraded[i]));
+	npt_json_set(object, "degraded", degraded);
 	return object;
 }
 
@@ -215,18 +185,20 @@ static void set_head(json_t *object, const struct npt_report *report)
 	char start[NPT_RFC3339_BYTES];
 
 	npt_rfc3339_ms(report->start_unix_ms, start);
-	set(object, "kind", text(report->kind == NPT_REPORT_WINDOW ? "Window" : "Report"));
-	set(object, "apiVersion", text("netprof.io/v1alpha1"));
-	set(object, "start", text(start));
-	set(object, "durationMillis", number(report->duration_ms));
-	set(object, "instance", text(report->instance));
-	set(object, "sequence", number(report->sequence));
-	set(object, "task",
-	    reference_json(report->task.namespace_name, report->task.name, report->task.uid));
+	npt_json_set_text(object, "kind", report->kind == NPT_REPORT_WINDOW ? "Window" : "Report");
+	npt_json_set_text(object, "apiVersion", "netprof.io/v1alpha1");
+	npt_json_set_text(object, "start", start);
+	npt_json_set_number(object, "durationMillis", report->duration_ms);
+	npt_json_set_text(object, "instance", report->instance);
+	npt_json_set_number(object, "sequence", report->sequence);
+	npt_json_set(
+		object, "task",
+		reference_json(report->task.namespace_name, report->task.name, report->task.uid));
 	if (report->pod.uid[0])
-		set(object, "pod",
-		    reference_json(report->pod.namespace_name, report->pod.name, report->pod.uid));
-	set_if(object, "node", report->node);
+		npt_json_set(object, "pod",
+			     reference_json(report->pod.namespace_name, report->pod.name,
+					    report->pod.uid));
+	npt_json_set_some_text(object, "node", report->node);
 }
 
 char *npt_report_to_json(const struct npt_report *report)
@@ -239,14 +211,14 @@ char *npt_report_to_json(const struct npt_report *report)
 	set_head(object, report);
 	for (size_t i = 0; i < report->edges_count; i++)
 		(void)json_array_append_new(edges, edge_json(&report->edges[i]));
-	set(object, "edges", edges);
-	set(other, "edges", number(report->other_edges));
-	set(object, "other", other);
-	set(lost, "events", number(report->lost.events));
-	set(lost, "edges", number(report->lost.edges));
-	set(object, "lost", lost);
-	set(object, "unavailable", unavailable_json(report));
-	set(object, "cost", cost_json(report));
+	npt_json_set(object, "edges", edges);
+	npt_json_set_number(other, "edges", report->other_edges);
+	npt_json_set(object, "other", other);
+	npt_json_set_number(lost, "events", report->lost.events);
+	npt_json_set_number(lost, "edges", report->lost.edges);
+	npt_json_set(object, "lost", lost);
+	npt_json_set(object, "unavailable", unavailable_json(report));
+	npt_json_set(object, "cost", cost_json(report));
 	line = json_dumps(object, JSON_COMPACT);
 	json_decref(object);
 	return line;

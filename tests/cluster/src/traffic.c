@@ -5,8 +5,8 @@
  *	traffic serve PORT
  *	traffic generate HOST PORT CONNECTIONS SEED
  *
- * generate waits for the file /tmp/go, makes its connections one after another and prints one line of
- * JSON with what it did; serve prints such a line after each connection. Both stay until SIGTERM.
+ * generate waits for the file /tmp/go, makes its connections one after another and prints one line
+ *of JSON with what it did; serve prints such a line after each connection. Both stay until SIGTERM.
  */
 #include <netdb.h>
 #include <signal.h>
@@ -114,8 +114,8 @@ static int request_all(struct addrinfo *to, int connections)
 		for (int request = 1 + rand() % 20; request > 0; request--) {
 			uint32_t size = (uint32_t)(1 + rand() % 60000);
 
-			if (write_all(fd, &size, sizeof(size)) < 0 || write_all(fd, data, size) < 0 ||
-			    read_all(fd, data, size / 2 + 1) < 0)
+			if (write_all(fd, &size, sizeof(size)) < 0 ||
+			    write_all(fd, data, size) < 0 || read_all(fd, data, size / 2 + 1) < 0)
 				return -1;
 		}
 		close(fd);
