@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. make help tells what there is.
-.PHONY: help deps dev release test test-tidy test-unit test-accuracy mutants bench format clean
+.PHONY: help deps dev release test test-tidy test-unit test-accuracy mutants bench demo format clean
 
 JOBS ?= $(shell nproc)
 
@@ -10,6 +10,7 @@ help:
 	@echo "make dev       the same with debug information, in build/dev"
 	@echo "make test      every test that this machine can run; ends with N passed, N failed, N skipped"
 	@echo "make test-unit, test-tidy, test-accuracy   one stage of it"
+	@echo "make demo      a real Kubernetes, the chart, pods that talk, a task and its result; all gone at the end"
 	@echo "make mutants   break the code in known ways: each time a named test must turn red"
 	@echo "make bench     what measuring costs, beside the floor, A/B interleaved"
 	@echo "make format    clang-format over all C files"
@@ -32,6 +33,9 @@ mutants: dev
 
 bench: release
 	@tests/bench/run
+
+demo: deps
+	@demo/run
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -216,6 +216,13 @@ static void follow(struct npt_assigned *assigned, struct pod_run *pod)
 		begin_recording(assigned, pod);
 }
 
+void npt_assigned_follow(struct npt_assigned *assigned)
+{
+	for (size_t i = 0; assigned->state < NPT_ASSIGNMENT_DRAINING && i < assigned->pods_count;
+	     i++)
+		follow(assigned, &assigned->pods[i]);
+}
+
 static void cut(struct npt_assigned *assigned, struct pod_run *pod, uint64_t now_unix_ms)
 {
 	npt_auto(npt_report_free) struct npt_report *window = NULL;
@@ -270,8 +277,6 @@ void npt_assigned_step(struct npt_assigned *assigned, uint64_t now_unix_ms)
 	if (assigned->state >= NPT_ASSIGNMENT_DRAINING)
 		return;
 	assigned->state = NPT_ASSIGNMENT_RUNNING;
-	for (size_t i = 0; i < assigned->pods_count; i++)
-		follow(assigned, &assigned->pods[i]);
 	let_go_unwanted(assigned, now_unix_ms);
 	if (npt_assigned_ends(assigned))
 		end(assigned, now_unix_ms);

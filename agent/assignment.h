@@ -31,6 +31,8 @@ NPT_DEFINE_AUTO(struct npt_assigned *, npt_assigned_free)
 const char *npt_assigned_id(const struct npt_assigned *assigned);
 /* The same assignment, as the controller sees it now: targets come and go, the token is renewed. */
 void npt_assigned_update(struct npt_assigned *assigned, const struct npt_assignment *wanted);
+/* Takes over which pods are being measured: before each read, so that nothing of it is missed. */
+void npt_assigned_follow(struct npt_assigned *assigned);
 /* What was measured for a scope. */
 void npt_assigned_tell(struct npt_assigned *assigned, uint32_t scope, uint32_t slot,
 		       const struct npt_edge *delta);

@@ -72,8 +72,29 @@ static void add(struct npt_report *report, uint32_t *index, const struct npt_edg
 	*index = (uint32_t)(report->edges_count - 1);
 }
 
-void npt_recording_add(struct npt_recording *recording, uint32_t slot, const struct npt_edge *delta)
+/*
+ * The scope may be older than this recording (another task names the pod, too): connections that
+ * were told before are found again.
+ */
+static void find_earlier(struct npt_edge *first)
 {
+	uint64_t known = first->connections.opened + first->connections.found;
+	uint64_t there = first->connections.open + first->connections.closed;
+
+	if (there > known)
+		first->connections.found += there - known;
+}
+
+void npt_recording_add(struct npt_recording *recording, uint32_t slot, const struct npt_edge *told)
+{
+	struct npt_edge first;
+	const struct npt_edge *delta = told;
+
+	if (recording->total_edges[slot] == NO_EDGE) {
+		first = *told;
+		find_earlier(&first);
+		delta = &first;
+	}
 	add(recording->window, &recording->window_edges[slot], delta);
 	add(recording->total, &recording->total_edges[slot], delta);
 }

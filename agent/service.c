@@ -243,6 +243,8 @@ static void work(struct service *service)
 	uint64_t now = npt_clock_unix_ms();
 
 	npt_watch_look(service->watch);
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_follow(service->assigned[i]);
 	read_measure(service);
 	for (size_t i = 0; i < service->assigned_count; i++)
 		npt_assigned_step(service->assigned[i], now);

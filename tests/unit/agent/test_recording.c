@@ -73,8 +73,22 @@ static void windows_follow_one_another_without_a_gap(void)
 	npt_report_free(window);
 }
 
+static void finds_connections_that_are_older_than_the_recording(void)
+{
+	npt_auto(npt_report_free) struct npt_report *head = npt_report_new();
+	npt_auto(npt_recording_free) struct npt_recording *recording = npt_recording_new(head, 0);
+	struct npt_edge delta = { .connections = { .open = 3, .opened = 1, .closed = 1 } };
+
+	npt_recording_add(recording, 2, &delta);
+	delta = (struct npt_edge){ .connections = { .open = 2, .closed = 1 } };
+	npt_recording_add(recording, 2, &delta);
+	NPT_CHECK_INT(npt_recording_total(recording)->edges[0].connections.found, 3);
+	NPT_CHECK_INT(npt_recording_window(recording)->edges[0].connections.found, 3);
+}
+
 static const struct npt_test tests[] = {
 	NPT_TEST(windows_add_up_to_the_report),
 	NPT_TEST(windows_follow_one_another_without_a_gap),
+	NPT_TEST(finds_connections_that_are_older_than_the_recording),
 };
 NPT_TEST_MAIN(tests)
