@@ -52,9 +52,9 @@ def config(server, authorities, tmp_path):
 class Watcher:
     """The program, watching; its lines."""
 
-    def __init__(self, config, selector="", kind="Pod", backoff_ms=20, max_objects=0):
+    def __init__(self, config, selector="", kind="Pod", backoff_ms=20, max_objects=0, under=()):
         self.child = subprocess.Popen(
-            [PROGRAM, config, "watch", PATH, selector, kind, str(backoff_ms), str(max_objects)],
+            [*under, PROGRAM, config, "watch", PATH, selector, kind, str(backoff_ms), str(max_objects)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lines = queue.Queue()
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -257,6 +257,15 @@ def test_version_that_is_not_there_is_given_up(server, watcher, fault):
         ("WATCH", "30", None)]
 
 
+# R23: also when the list without a version fails at first.
+def test_version_that_is_not_there_stays_given_up(server, watcher):
+    script(server, [lists(A), refuses(410, "Expired"), refuses(500, "InternalError"),
+                    lists(A, version="30")], [refuses(410, "Expired"), hold])
+    watch = watcher()
+    watch.expect(OBJECT_A, "synced", "trouble .*500.*", OBJECT_A, "synced")
+    assert [s[1] for s in shapes(server.wait_for(6)) if s[0] == "LIST"] == [None, "10", None, None]
+
+
 # LIST and 410 must not chase each other.
 def test_gone_right_after_each_list_backs_off(server, watcher):
     script(server, [lists(A)] * 50, [refuses(410, "Expired")] * 50)
@@ -285,8 +294,10 @@ def test_name_with_a_new_uid_in_the_stream_is_another_object(server, watcher):
     answers(200, status(403, "Forbidden")), answers(200, {"kind": "Pod", "metadata": {}}),
     answers(200, "<html>proxy</html>"), answers(200, "{}"),
     answers(200, '{"kind":"PodList","metadata":{"resourceVersion":"11"},"items":['),
-    answers(200, {"kind": "PodList", "metadata": {}, "items": []}), answers(204)],
-    ids=["status", "pod", "html", "empty", "cut", "no-version", "no-content"])
+    answers(200, {"kind": "PodList", "metadata": {}, "items": []}),
+    answers(200, {"kind": "PodList", "items": []}), lists(version=""), answers(204)],
+    ids=["status", "pod", "html", "empty", "cut", "no-version", "no-metadata", "empty-version",
+         "no-content"])
 def test_what_is_no_list_deletes_nothing(server, watcher, bad):
     script(server, [lists(A), bad, lists(A, version="20")], [refuses(410, "Expired"), hold])
     watch = watcher()
@@ -398,6 +409,22 @@ def test_rotated_ca_is_taken(server, watcher, config, authorities):
 def test_unknown_ca_is_refused(server, watcher, authorities):
     server.use(authorities[1])
     watch = watcher()
+    watch.expect("trouble .*certificate.*")
+    assert server.seen == []
+
+
+# R2: not even one of the system's CA folder, which libcurl would trust beside our file. The folder
+# is replaced in a mount namespace of its own.
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount namespace")
+def test_ca_of_the_system_is_not_trusted(server, watcher, authorities, tmp_path):
+    ca = authorities[1].ca
+    name = subprocess.run(["openssl", "x509", "-in", ca, "-noout", "-subject_hash"], check=True,
+                          capture_output=True, text=True).stdout.strip()
+    (tmp_path / "system").mkdir()
+    shutil.copy(ca, tmp_path / "system" / f"{name}.0")
+    server.use(authorities[1])
+    watch = watcher(under=["unshare", "--mount", "sh", "-c",
+                           f'mount --bind {tmp_path}/system /etc/ssl/certs && exec "$@"', "sh"])
     watch.expect("trouble .*certificate.*")
     assert server.seen == []
 
