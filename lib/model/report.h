@@ -181,6 +181,10 @@ const char *npt_tls_name(enum npt_tls tls);
 
 /* One line of JSON (no newline), the caller's to free. Never fails. */
 char *npt_report_to_json(const struct npt_report *report);
+/* The same in pieces, for a report that is made edge by edge: before, edges with "," between,
+ * after. All are the caller's to free. */
+char *npt_edge_to_json(const struct npt_edge *edge);
+void npt_report_json_frame(const struct npt_report *report, char **before_ret, char **after_ret);
 /* Refuses what is not such an object: unknown kinds, wrong types, numbers out of range. */
 int npt_report_from_json(const char *json, size_t size_bytes, struct npt_report **report_ret,
 			 struct npt_error *err);

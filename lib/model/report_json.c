@@ -5,6 +5,10 @@
  */
 #include "lib/model/report.h"
 
+#include <string.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/model/json.h"
 
@@ -201,25 +205,55 @@ static void set_head(json_t *object, const struct npt_report *report)
 	npt_json_set_some_text(object, "node", report->node);
 }
 
-char *npt_report_to_json(const struct npt_report *report)
+static char *dump(json_t *object)
 {
-	json_t *object = json_object();
-	json_t *edges = json_array();
-	json_t *other = json_object(), *lost = json_object();
-	char *line;
+	char *text = json_dumps(object, JSON_COMPACT);
 
-	set_head(object, report);
-	for (size_t i = 0; i < report->edges_count; i++)
-		(void)json_array_append_new(edges, edge_json(&report->edges[i]));
-	npt_json_set(object, "edges", edges);
+	json_decref(object);
+	return text;
+}
+
+char *npt_edge_to_json(const struct npt_edge *edge)
+{
+	return dump(edge_json(edge));
+}
+
+void npt_report_json_frame(const struct npt_report *report, char **before_ret, char **after_ret)
+{
+	json_t *head = json_object(), *tail = json_object();
+	json_t *other = json_object(), *lost = json_object();
+	npt_auto_free char *head_text = NULL, *tail_text = NULL;
+
+	set_head(head, report);
 	npt_json_set_number(other, "edges", report->other_edges);
-	npt_json_set(object, "other", other);
+	npt_json_set(tail, "other", other);
 	npt_json_set_number(lost, "events", report->lost.events);
 	npt_json_set_number(lost, "edges", report->lost.edges);
-	npt_json_set(object, "lost", lost);
-	npt_json_set(object, "unavailable", unavailable_json(report));
-	npt_json_set(object, "cost", cost_json(report));
-	line = json_dumps(object, JSON_COMPACT);
-	json_decref(object);
-	return line;
+	npt_json_set(tail, "lost", lost);
+	npt_json_set(tail, "unavailable", unavailable_json(report));
+	npt_json_set(tail, "cost", cost_json(report));
+	head_text = dump(head);
+	tail_text = dump(tail);
+	/* Two objects become one around the array: "}" and "{" make room for it. */
+	*before_ret = npt_format("%.*s,\"edges\":[", (int)strlen(head_text) - 1, head_text);
+	*after_ret = npt_format("],%s", tail_text + 1);
+}
+
+/* Edge by edge: as one tree of jansson's, a large report would be a hundred times its text. */
+char *npt_report_to_json(const struct npt_report *report)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer text = NPT_BUFFER(SIZE_MAX / 4);
+	npt_auto_free char *before = NULL, *after = NULL;
+
+	npt_report_json_frame(report, &before, &after);
+	(void)npt_buffer_append_text(&text, before);
+	for (size_t i = 0; i < report->edges_count; i++) {
+		npt_auto_free char *edge = npt_edge_to_json(&report->edges[i]);
+
+		if (i > 0)
+			(void)npt_buffer_append_text(&text, ",");
+		(void)npt_buffer_append_text(&text, edge);
+	}
+	(void)npt_buffer_append_text(&text, after);
+	return npt_buffer_take(&text);
 }
