@@ -20,6 +20,7 @@
 
 struct agent {
 	uint64_t socket;
+	char instance[NPT_UID_BYTES];
 	char *sent; /* the wanted state as it was sent last, without times */
 };
 
@@ -174,6 +175,21 @@ void npt_agents_closed(struct npt_agents *agents, uint64_t socket)
 		return;
 	npt_log_info("agent disconnected", "node", node);
 	npt_strmap_remove(agents->by_node, node);
+}
+
+const char *npt_agents_instance(const struct npt_agents *agents, const char *node)
+{
+	const struct agent *agent = npt_strmap_get(agents->by_node, node);
+
+	return agent ? agent->instance : "";
+}
+
+void npt_agents_set_instance(struct npt_agents *agents, const char *node, const char *instance)
+{
+	struct agent *agent = npt_strmap_get(agents->by_node, node);
+
+	if (agent)
+		(void)snprintf(agent->instance, sizeof(agent->instance), "%s", instance);
 }
 
 bool npt_agents_is_connected(const struct npt_agents *agents, const char *node)

@@ -30,6 +30,9 @@ void npt_agents_refuse(struct npt_agents *agents, uint64_t socket, const char *r
 void npt_agents_closed(struct npt_agents *agents, uint64_t socket);
 /* The node behind a socket, or NULL. */
 const char *npt_agents_node(const struct npt_agents *agents, uint64_t socket);
+/* Of its last hello; "" before it. */
+const char *npt_agents_instance(const struct npt_agents *agents, const char *node);
+void npt_agents_set_instance(struct npt_agents *agents, const char *node, const char *instance);
 bool npt_agents_is_connected(const struct npt_agents *agents, const char *node);
 size_t npt_agents_count(const struct npt_agents *agents);
 const char *npt_agents_node_at(const struct npt_agents *agents, size_t index);

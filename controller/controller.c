@@ -321,6 +321,7 @@ static void take_frame(struct controller *controller, struct npt_event *event)
 	if (message->type == NPT_CHANNEL_HELLO) {
 		npt_log_info("agent says hello", "node", node, "version", message->version,
 			     "kernel", message->kernel);
+		npt_agents_set_instance(controller->agents, node, message->instance);
 		want(controller, node, true);
 	} else if (message->type == NPT_CHANNEL_RESOLVE) {
 		(void)npt_api_resolve(controller->api, event->socket, npt_take(event->message));
@@ -329,7 +330,9 @@ static void take_frame(struct controller *controller, struct npt_event *event)
 		struct entry *entry = npt_strmap_get(controller->tasks, message->held[i].task_uid);
 
 		if (entry)
-			npt_task_run_hear(entry->run, node, &message->held[i]);
+			npt_task_run_hear(entry->run, node,
+					  npt_agents_instance(controller->agents, node),
+					  &message->held[i]);
 	}
 }
 

@@ -21,6 +21,7 @@ struct tally {
 	size_t running;
 	size_t finished; /* reported to the end, failed or gone */
 	size_t failed;
+	size_t restarted;
 	bool results_dropped;
 	bool results_pending;
 };
@@ -62,6 +63,9 @@ static void describe_pod(const struct npt_target_row *row, bool connected, bool 
 	if (row->heard) {
 		pod->summary = &row->summary;
 		set_pod(pod, row->summary.state, row->summary.reason, row->summary.message);
+		if (row->restarts > 0 && pod->reason[0] == '\0')
+			set_pod(pod, pod->state, "AgentRestarted",
+				"the node's agent restarted; what happened meanwhile is missing");
 		if (!row->present && pod->state != NPT_POD_FAILED)
 			set_pod(pod, NPT_POD_GONE, "TargetGone",
 				"the pod left; its numbers up to then are kept");
@@ -111,6 +115,7 @@ static void describe_pods(struct npt_task_run *run, uint64_t now_ns, npt_is_conn
 		tally->targets += !row->pod.host_network && (row->present || row->heard);
 		tally->running += pod->state == NPT_POD_RUNNING;
 		tally->failed += pod->state == NPT_POD_FAILED;
+		tally->restarted += row->restarts > 0;
 		tally->finished +=
 			reported || pod->state == NPT_POD_FAILED || pod->state == NPT_POD_GONE;
 		tally->results_dropped |= row->summary.windows_dropped > 0;
@@ -199,6 +204,9 @@ static void conclude(struct npt_task_run *run, const struct tally *tally, uint64
 	else if (tally->failed > 0 || tally->finished < run->rows_count)
 		finish(run, NPT_TASK_PARTIALLY_SUCCEEDED, "PartialResults",
 		       "not every pod reported to the end", now_unix_ms);
+	else if (tally->restarted > 0)
+		finish(run, NPT_TASK_PARTIALLY_SUCCEEDED, "PartialResults",
+		       "an agent restarted; what happened meanwhile is missing", now_unix_ms);
 	else
 		finish(run, NPT_TASK_SUCCEEDED, "AllNodesReported", "", now_unix_ms);
 }

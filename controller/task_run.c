@@ -27,8 +27,10 @@ void npt_task_run_free(struct npt_task_run *run)
 {
 	if (!run)
 		return;
-	for (size_t i = 0; i < run->rows_count; i++)
+	for (size_t i = 0; i < run->rows_count; i++) {
+		free(run->rows[i]->earlier);
 		free(run->rows[i]);
+	}
 	free(run->rows);
 	free(run->status.pods);
 	free(run->written);
@@ -106,7 +108,17 @@ void npt_task_run_pod_gone(struct npt_task_run *run, const char *uid)
 	run->dirty = true;
 }
 
-void npt_task_run_hear(struct npt_task_run *run, const char *node,
+static void take_restart(struct npt_target_row *row, const char *instance)
+{
+	if (row->heard && strcmp(row->instance, instance) != 0) {
+		free(row->earlier);
+		row->earlier = npt_memdup(&row->summary, sizeof(row->summary));
+		row->restarts++;
+	}
+	(void)snprintf(row->instance, sizeof(row->instance), "%s", instance);
+}
+
+void npt_task_run_hear(struct npt_task_run *run, const char *node, const char *instance,
 		       const struct npt_held_assignment *held)
 {
 	for (size_t i = 0; i < held->pods_count; i++) {
@@ -114,7 +126,10 @@ void npt_task_run_hear(struct npt_task_run *run, const char *node,
 
 		if (!row || strcmp(row->pod.node, node) != 0)
 			continue;
+		take_restart(row, instance);
 		row->summary = held->pods[i];
+		if (row->earlier)
+			npt_pod_summary_add(&row->summary, row->earlier);
 		row->assignment = held->state;
 		row->heard = true;
 	}

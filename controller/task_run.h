@@ -18,7 +18,10 @@ struct npt_target_row {
 	bool present; /* matches now */
 	bool heard;   /* an agent has spoken of it */
 	enum npt_assignment_state assignment;
-	struct npt_pod_summary summary; /* the last one */
+	char instance[NPT_UID_BYTES];    /* of the agent that said it */
+	struct npt_pod_summary summary;  /* the last one, with those of earlier agents added */
+	struct npt_pod_summary *earlier; /* what agents said that are gone; NULL: none */
+	uint32_t restarts;
 };
 
 struct npt_task_run {
@@ -45,8 +48,11 @@ void npt_task_run_update(struct npt_task_run *run, const struct npt_task *task);
 /* A pod that matches, or not any more. */
 void npt_task_run_pod(struct npt_task_run *run, const struct npt_pod *pod);
 void npt_task_run_pod_gone(struct npt_task_run *run, const char *uid);
-/* What the agent of a node said; what is not on that node is left out. */
-void npt_task_run_hear(struct npt_task_run *run, const char *node,
+/*
+ * What the agent of a node said; what is not on that node is left out. Another instance than last
+ * time is an agent that restarted: its numbers begin at 0 and are added to those before.
+ */
+void npt_task_run_hear(struct npt_task_run *run, const char *node, const char *instance,
 		       const struct npt_held_assignment *held);
 
 /* Whether an agent of that node is connected. */

@@ -74,4 +74,6 @@ struct npt_pod_summary {
 	struct npt_named_reason unavailable[NPT_REPORT_UNAVAILABLE_MAX];
 };
 
+/* Adds what an earlier agent said of the same pod: numbers, and edges while there is room. */
+void npt_pod_summary_add(struct npt_pod_summary *into, const struct npt_pod_summary *earlier);
 const char *npt_pod_state_name(enum npt_pod_state state); /* "Pending" ... */

@@ -3,7 +3,9 @@
 traffic's own programs counted."""
 import json
 import os
+import pathlib
 import random
+import signal
 import time
 
 import pytest
@@ -190,3 +192,35 @@ def test_a_new_controller_picks_the_running_task_up(cluster, pods):
     edges = {edge["pod"]: edge for edge in status["edges"]}
     assert status["startTime"] == started
     assert {pod: seen(edges[pod]) for pod in edges} == truth
+
+
+def agent_process(cluster, node):
+    """The agent's process on a node, by the pod in its control group."""
+    pods = cluster.get("pods", "-n", "npt-system", "-l", "app.kubernetes.io/name=npt-agent")["items"]
+    uid = next(pod["metadata"]["uid"] for pod in pods if pod["spec"]["nodeName"] == node)
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if uid in (process / "cgroup").read_text() and (
+                    process / "comm").read_text().strip() == "npt-agent":
+                return int(process.name)
+        except OSError:
+            continue
+    return None
+
+
+def test_an_agent_that_is_killed_costs_only_what_happened_meanwhile(cluster, pods):
+    cluster.apply(task(pods, "killed", {"podSelector": {"matchLabels": {"app": "plain"}}},
+                       durationSeconds=25))
+    wait_running(cluster, pods, "killed", 2)
+    truth = run_traffic(cluster, pods)
+    cluster.wait_until("the status has it all", lambda: {
+        edge["pod"]: seen(edge) for edge in status_of(cluster, pods, "killed")["edges"]} == truth)
+    pid = agent_process(cluster, "npt-1")
+    os.kill(pid, signal.SIGKILL)
+    cluster.wait_until("a new agent measures", lambda: agent_process(cluster, "npt-1") not in (None, pid))
+    status = wait_finished(cluster, pods, "killed", 90)
+    states = {pod["name"]: pod for pod in status["pods"]}
+    assert {edge["pod"]: seen(edge) for edge in status["edges"]} == truth
+    assert status["phase"] == "PartiallySucceeded"
+    assert states["client"]["reason"] == "AgentRestarted"
+    assert "reason" not in states["server"]

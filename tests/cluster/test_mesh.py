@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's mesh: a program and its Envoy sidecar, told apart, both ways, with roles and ports."""
+from conftest import ROOT, run
+
+TASK = (ROOT / "demo/task.yaml").read_text()
+
+
+def find(edges, process, role, kind, port):
+    """The edges of a process (python or envoy) in a role with a kind of peer at a port."""
+    return [edge for edge in edges
+            if edge["process"].startswith(process) and edge["role"] == role
+            and edge["peer"]["kind"] == kind and edge["peer"]["port"] == port]
+
+
+def test_a_sidecar_and_its_program_are_told_apart(cluster):
+    archive = run(ROOT / "demo/mesh", "image").stdout.split()[-1]
+    run(ROOT / "tests/cluster/load", archive)
+    run(ROOT / "demo/mesh", "start")
+    try:
+        cluster.apply(TASK)
+        cluster.kubectl("-n", "shop", "wait", "--for=jsonpath={.status.finished}=true",
+                        "npt/slow-reviews", "--timeout=60s")
+        status = cluster.get("npt", "slow-reviews", "-n", "shop")["status"]
+    finally:
+        cluster.kubectl("delete", "namespace", "shop", "--wait=false")
+    edges = status["edges"]
+    incoming = find(edges, "envoy", "server", "pod", 15006)
+    to_program = find(edges, "envoy", "client", "process", 9080)
+    from_envoy = find(edges, "python", "server", "process", 9080)
+    to_envoy = find(edges, "python", "client", "process", 15001)
+    from_program = find(edges, "envoy", "server", "process", 15001)
+    to_pod = find(edges, "envoy", "client", "pod", 9080)
+    to_service = find(edges, "envoy", "client", "service", 9080)
+    assert len(incoming) == len(to_program) == len(from_envoy) == len(from_program) == 1
+    assert incoming[0]["peer"]["name"].startswith("web-")
+    assert to_pod[0]["peer"]["name"].startswith("ratings-")
+    assert to_pod[0]["peer"]["reached"] == to_pod[0]["peer"]["asked"]
+    assert to_service[0]["peer"]["name"] == "ratings-vip"
+    assert to_service[0]["peer"]["reached"] == "unknown"
+    # What one end sent the other received; the redirect shows as asked and reached.
+    assert to_program[0]["bytesSent"] == from_envoy[0]["bytesReceived"] > 0
+    assert to_program[0]["bytesReceived"] == from_envoy[0]["bytesSent"] > 0
+    asked = {edge["peer"]["asked"] for edge in to_envoy}
+    assert to_pod[0]["peer"]["asked"] in asked and to_service[0]["peer"]["asked"] in asked
+    assert {edge["peer"]["reached"] for edge in to_envoy} == {"127.0.0.1:15001"}
+    assert {edge["container"] for edge in incoming + to_pod} == {"envoy"}
+    assert {edge["container"] for edge in from_envoy + to_envoy} == {"program"}

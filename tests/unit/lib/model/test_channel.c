@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/model/channel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/core/alloc.h"
+#include "tests/support/test.h"
+
+static struct npt_channel_message *round_trip(const struct npt_channel_message *message)
+{
+	npt_auto_free char *frame = npt_channel_encode(message);
+	struct npt_channel_message *back = NULL;
+	struct npt_error err = NPT_ERROR_NONE;
+
+	NPT_CHECK(npt_channel_decode(frame, strlen(frame), &back, &err) == 0);
+	NPT_CHECK_STR(err.text, "");
+	return back;
+}
+
+static void carries_a_wanted_state(void)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+		npt_channel_message_new(NPT_CHANNEL_WANTED);
+	npt_auto(npt_channel_message_free) struct npt_channel_message *back = NULL;
+	struct npt_assignment *assignment;
+
+	message->assignments = npt_alloc(1, sizeof(*message->assignments));
+	message->assignments_count = 1;
+	assignment = &message->assignments[0];
+	(void)snprintf(assignment->id, sizeof(assignment->id), "id");
+	(void)snprintf(assignment->task.uid, sizeof(assignment->task.uid), "uid");
+	assignment->interval_seconds = 5;
+	assignment->remaining_ms = 59999;
+	assignment->layers[NPT_LAYER_OPERATIONS] = true;
+	assignment->ingest_token = npt_strdup("token");
+	assignment->targets = npt_alloc(1, sizeof(*assignment->targets));
+	assignment->targets_count = 1;
+	(void)snprintf(assignment->targets[0].uid, sizeof(assignment->targets[0].uid), "pod");
+	(void)snprintf(assignment->targets[0].only[0], sizeof(assignment->targets[0].only[0]), "c");
+	back = round_trip(message);
+	NPT_CHECK_INT(back->assignments_count, 1);
+	NPT_CHECK_INT(back->assignments[0].remaining_ms, 59999);
+	NPT_CHECK(back->assignments[0].layers[NPT_LAYER_OPERATIONS]);
+	NPT_CHECK(!back->assignments[0].layers[NPT_LAYER_BASE]);
+	NPT_CHECK_STR(back->assignments[0].ingest_token, "token");
+	NPT_CHECK_STR(back->assignments[0].targets[0].only[0], "c");
+}
+
+static void carries_a_summary(void)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+		npt_channel_message_new(NPT_CHANNEL_SUMMARY);
+	npt_auto(npt_channel_message_free) struct npt_channel_message *back = NULL;
+	struct npt_pod_summary *pod = npt_alloc(1, sizeof(*pod));
+
+	message->held = npt_alloc(1, sizeof(*message->held));
+	message->held_count = 1;
+	message->held[0].pods = pod;
+	message->held[0].pods_count = 1;
+	message->held[0].state = NPT_ASSIGNMENT_DRAINING;
+	pod->state = NPT_POD_FAILED;
+	pod->bytes_sent = NPT_NUMBER_MAX;
+	npt_histogram_add(&pod->rtt, 1234);
+	pod->top_count = 1;
+	pod->top[0].role = NPT_ROLE_SERVER;
+	pod->top[0].peer.kind = NPT_PEER_SERVICE;
+	pod->top[0].peer.port = 65535;
+	(void)snprintf(pod->unavailable[0].name, sizeof(pod->unavailable[0].name), "drops");
+	(void)snprintf(pod->unavailable[0].reason, sizeof(pod->unavailable[0].reason), "why");
+	back = round_trip(message);
+	pod = back->held[0].pods;
+	NPT_CHECK_INT(back->held[0].state, NPT_ASSIGNMENT_DRAINING);
+	NPT_CHECK_INT(pod->state, NPT_POD_FAILED);
+	NPT_CHECK(pod->bytes_sent == NPT_NUMBER_MAX);
+	NPT_CHECK_INT(npt_histogram_quantile_micros(&pod->rtt, 500), 1151);
+	NPT_CHECK_INT(pod->top[0].peer.kind, NPT_PEER_SERVICE);
+	NPT_CHECK_INT(pod->top[0].peer.port, 65535);
+	NPT_CHECK_STR(pod->unavailable[0].reason, "why");
+}
+
+static void refuses_what_is_no_such_message(void)
+{
+	static const struct {
+		const char *frame, *text;
+	} cases[] = {
+		{ "", "no JSON object" },
+		{ "[]", "no JSON object" },
+		{ "{\"type\": 5}", "type is missing" },
+		{ "{\"type\": \"wanted\", \"assignments\": {}}", "assignments is not an array" },
+		{ "{\"type\": \"wanted\", \"assignments\": [{}]}", "without id" },
+		{ "{\"type\": \"hello\", \"node\": 1}", "node is not text" },
+		{ "{\"type\": \"hello\", \"proto\": -1}", "proto is not a number in range" },
+		{ "{\"type\": \"hello\", \"podUid\": \"a\\u0000b\"}", "NUL" },
+		{ "{\"type\": \"summary\", \"assignments\": [{\"state\": \"Flying\"}]}",
+		  "none of the known words" },
+		{ "{\"type\": \"resolve\", \"addresses\": [5]}", "no address" },
+		{ "{\"type\": \"names\", \"names\": [{\"kind\": \"planet\"}]}",
+		  "none of the known words" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct npt_channel_message *message = NULL;
+		struct npt_error err = NPT_ERROR_NONE;
+
+		NPT_CHECK(npt_channel_decode(cases[i].frame, strlen(cases[i].frame), &message,
+					     &err) < 0);
+		NPT_CHECK(message == NULL);
+		if (!NPT_CHECK(strstr(err.text, cases[i].text)))
+			NPT_CHECK_STR(err.text, cases[i].text);
+	}
+}
+
+static void ignores_types_and_fields_that_it_does_not_know(void)
+{
+	static const char frame[] = "{\"type\": \"dance\", \"steps\": 5}";
+	static const char hello[] = "{\"type\": \"hello\", \"node\": \"n\", \"mood\": \"good\", "
+				    "\"layers\": [\"Base\", \"Telepathy\"]}";
+	npt_auto(npt_channel_message_free) struct npt_channel_message *other = NULL, *known = NULL;
+
+	NPT_CHECK(npt_channel_decode(frame, sizeof(frame) - 1, &other, NULL) == 0);
+	NPT_CHECK_INT(other->type, NPT_CHANNEL_OTHER);
+	NPT_CHECK(npt_channel_decode(hello, sizeof(hello) - 1, &known, NULL) == 0);
+	NPT_CHECK(known->layers[NPT_LAYER_BASE]);
+}
+
+static void survives_every_cut_of_a_frame(void)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+		npt_channel_message_new(NPT_CHANNEL_HELLO);
+	npt_auto_free char *frame = npt_channel_encode(message);
+
+	for (size_t size = 0; size < strlen(frame); size++) {
+		struct npt_channel_message *back = NULL;
+
+		NPT_CHECK(npt_channel_decode(frame, size, &back, NULL) < 0);
+	}
+}
+
+static const struct npt_test tests[] = {
+	NPT_TEST(carries_a_wanted_state),
+	NPT_TEST(carries_a_summary),
+	NPT_TEST(refuses_what_is_no_such_message),
+	NPT_TEST(ignores_types_and_fields_that_it_does_not_know),
+	NPT_TEST(survives_every_cut_of_a_frame),
+};
+NPT_TEST_MAIN(tests)
