@@ -24,11 +24,12 @@ static void add_containers(struct npt_pod *pod, const json_t *statuses)
 		const char *digits = id ? strstr(id, "://") : NULL;
 		struct npt_target_container *container;
 
-		if (!digits || pod->containers_count >= NPT_CHANNEL_CONTAINERS_MAX)
+		if (!digits || strlen(digits + 3) >= sizeof(container->id) ||
+		    pod->containers_count >= NPT_CHANNEL_CONTAINERS_MAX)
 			continue;
 		container = &pod->containers[pod->containers_count++];
 		copy(container->name, sizeof(container->name), status, "name");
-		(void)snprintf(container->id, sizeof(container->id), "%.79s", digits + 3);
+		(void)snprintf(container->id, sizeof(container->id), "%s", digits + 3);
 	}
 }
 
