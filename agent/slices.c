@@ -5,12 +5,12 @@
  */
 #include "agent/slices.h"
 
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
+#include "lib/core/random.h"
 
 #define PERIOD_MS_DEFAULT 2000
 #define TAX_BAR_NS        20
@@ -53,19 +53,10 @@ static uint32_t measure_tax(struct npt_probe *probe)
 	return with > without ? (uint32_t)(with - without) : 0;
 }
 
-static uint64_t random_below(uint64_t limit)
-{
-	uint64_t value = 0;
-
-	if (limit == 0 || getrandom(&value, sizeof(value), 0) < 0)
-		return 0;
-	return value % limit;
-}
-
 static void plan(struct npt_slices *slices)
 {
 	slices->due_ns =
-		slices->period_begin_ns + random_below(slices->period_ns - slices->length_ns);
+		slices->period_begin_ns + npt_random_below(slices->period_ns - slices->length_ns);
 }
 
 void npt_slices_start(struct npt_slices *slices, struct npt_probe *probe, uint64_t period_ms)

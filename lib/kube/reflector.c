@@ -16,9 +16,9 @@
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/strmap.h"
+#include "lib/core/random.h"
 #include "lib/kube/framer.h"
 #include "lib/kube/list.h"
-#include "lib/net/digest.h"
 #include "lib/net/http_client.h"
 
 #define MAX_OBJECTS_DEFAULT 20000
@@ -274,18 +274,10 @@ static int feed(void *context, const char *data, size_t size_bytes)
 	return npt_framer_feed(&reflector->framer, data, size_bytes, &reflector->stream_err);
 }
 
-static uint64_t random_below(uint64_t limit)
-{
-	uint64_t value;
-
-	npt_random_bytes(&value, sizeof(value));
-	return value % limit;
-}
-
 /* One watch to its end. 0 or -ECONNRESET: it just ended; an outcome may be that of an event. */
 static int watch(struct npt_reflector *reflector, struct npt_error *err)
 {
-	uint64_t seconds = WATCH_SECONDS_MIN + random_below(WATCH_SECONDS_MIN);
+	uint64_t seconds = WATCH_SECONDS_MIN + npt_random_below(WATCH_SECONDS_MIN);
 	const char *selector = reflector->options.selector;
 	npt_auto_free char *version = npt_http_escape(reflector->version);
 	npt_auto_free char *path = npt_format(
@@ -323,7 +315,7 @@ static void back_off(struct npt_reflector *reflector)
 
 	if (now > reflector->failed_ns + BACKOFF_RESET_NS || reflector->backoff_ms == 0)
 		reflector->backoff_ms = reflector->options.backoff_ms_first;
-	ms = reflector->backoff_ms + random_below(reflector->backoff_ms);
+	ms = reflector->backoff_ms + npt_random_below(reflector->backoff_ms);
 	if (reflector->retry_seconds > BACKOFF_MS_MAX / 1000)
 		reflector->retry_seconds = BACKOFF_MS_MAX / 1000;
 	if (ms < reflector->retry_seconds * 1000ULL)

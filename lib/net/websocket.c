@@ -22,7 +22,7 @@
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/core/queue.h"
-#include "lib/net/digest.h"
+#include "lib/core/random.h"
 #include "lib/net/lws_setup.h"
 #include "lib/net/resolve.h"
 #include "lib/net/tls.h"
@@ -79,14 +79,6 @@ static void dial_on_timer(lws_sorted_usec_list_t *timer)
 	dial(lws_container_of(timer, struct npt_websocket, timer));
 }
 
-static uint64_t random_below(uint64_t limit)
-{
-	uint64_t random;
-
-	npt_random_bytes(&random, sizeof(random));
-	return limit > 0 ? random % limit : 0;
-}
-
 /* At once, then anything up to the bound that doubles. */
 static uint64_t retry_delay_ms(const struct npt_websocket *websocket)
 {
@@ -99,7 +91,7 @@ static uint64_t retry_delay_ms(const struct npt_websocket *websocket)
 		bound *= 2;
 	if (bound > websocket->options.retry_ms_max)
 		bound = websocket->options.retry_ms_max;
-	return random_below(bound) + 1;
+	return npt_random_below(bound) + 1;
 }
 
 static void drop_outgoing(struct npt_websocket *websocket)
