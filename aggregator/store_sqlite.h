@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Store on SQLite: one file, no server. store_sqlite.c opens, appends and sets aside,
- * store_sqlite_read.c reads, store_sqlite_trim.c removes what is too old.
+ * Store on SQLite: one file, no server. store_sqlite.c has the layout, opens and sets
+ * aside; the others append, read and remove what is too old.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -40,6 +40,8 @@ struct npt_store_sqlite {
 
 int npt_store_sqlite_open(const char *path, struct npt_store **store_ret, struct npt_error *err);
 int npt_store_sqlite_set_aside_file(const char *path, char **kept_ret, struct npt_error *err);
+int npt_store_sqlite_append(struct npt_store *store, struct npt_report *const *windows,
+			    size_t count, bool *added, struct npt_error *err);
 int npt_store_sqlite_open_reader(struct npt_store *store, struct npt_store_reader **reader_ret,
 				 struct npt_error *err);
 int npt_store_sqlite_trim(struct npt_store *store, const struct npt_store_limits *limits,

@@ -19,10 +19,10 @@
 #include <libwebsockets.h>
 
 #include "lib/core/alloc.h"
+#include "lib/core/backoff.h"
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/core/queue.h"
-#include "lib/core/random.h"
 #include "lib/net/lws_setup.h"
 #include "lib/net/resolve.h"
 #include "lib/net/tls.h"
@@ -79,21 +79,6 @@ static void dial_on_timer(lws_sorted_usec_list_t *timer)
 	dial(lws_container_of(timer, struct npt_websocket, timer));
 }
 
-/* At once, then anything up to the bound that doubles. */
-static uint64_t retry_delay_ms(const struct npt_websocket *websocket)
-{
-	uint64_t bound = websocket->options.retry_ms_first;
-
-	if (websocket->failures == 0)
-		return 0;
-	for (unsigned int i = 1; i < websocket->failures && bound < websocket->options.retry_ms_max;
-	     i++)
-		bound *= 2;
-	if (bound > websocket->options.retry_ms_max)
-		bound = websocket->options.retry_ms_max;
-	return npt_random_below(bound) + 1;
-}
-
 static void drop_outgoing(struct npt_websocket *websocket)
 {
 	struct message *message;
@@ -107,7 +92,7 @@ static void drop_outgoing(struct npt_websocket *websocket)
 /* The connection has ended, or could not be made. */
 static void ended(struct npt_websocket *websocket, const char *reason)
 {
-	uint64_t delay_ms;
+	uint64_t delay_ms = 0;
 
 	atomic_store(&websocket->published, 0);
 	websocket->connection = 0;
@@ -121,7 +106,9 @@ static void ended(struct npt_websocket *websocket, const char *reason)
 		websocket->options.on_close(websocket->options.context, reason);
 	if (atomic_load(&websocket->stop))
 		return;
-	delay_ms = retry_delay_ms(websocket);
+	if (websocket->failures > 0) /* the first time at once */
+		delay_ms = npt_backoff_ms(websocket->failures, websocket->options.retry_ms_first,
+					  websocket->options.retry_ms_max);
 	websocket->failures++;
 	lws_sul_schedule(websocket->context, 0, &websocket->timer, dial_on_timer,
 			 (lws_usec_t)(delay_ms * 1000 + 1));
