@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One thread and one connection. Names are cached for half a minute, so that a thousand agents that
- * ask for the same address cost one call; there is no cache of all pods.
+ * Two lanes, each with a thread and a connection: a server that asks us to wait with our writes
+ * does not keep agents out. Names are cached for half a minute, so that a thousand agents that ask
+ * for the same address cost one call; there is no cache of all pods.
  */
 #include "controller/api.h"
 
@@ -40,13 +41,21 @@ struct cached_name {
 	uint64_t until_ns;
 };
 
-struct npt_api {
+enum lane_id { LANE_QUESTIONS, LANE_WRITES, LANE_COUNT };
+
+struct lane {
+	struct npt_api *api;
 	struct npt_kube_client *client;
 	struct npt_queue *jobs;
-	struct npt_queue *events;
-	struct npt_strmap *names;
-	char *agent_user;
 	pthread_t thread;
+	bool running;
+};
+
+struct npt_api {
+	struct lane lanes[LANE_COUNT];
+	struct npt_queue *events;
+	struct npt_strmap *names; /* of the questions' lane */
+	char *agent_user;
 };
 
 static void free_job(void *item)
@@ -68,7 +77,8 @@ static void review(struct npt_api *api, const struct job *job)
 	npt_auto_free struct npt_identity *identity = npt_alloc(1, sizeof(*identity));
 
 	event->socket = job->socket;
-	event->outcome = npt_token_review(api->client, job->token, AUDIENCE, identity, &err);
+	event->outcome = npt_token_review(api->lanes[LANE_QUESTIONS].client, job->token, AUDIENCE,
+					  identity, &err);
 	if (event->outcome == 0 && strcmp(identity->username, api->agent_user) != 0)
 		event->outcome = npt_error_set(&err, EACCES, "%.200s is no agent (%.200s)",
 					       identity->username, api->agent_user);
@@ -86,7 +96,8 @@ static void write_status(struct npt_api *api, const struct job *job)
 	struct npt_error err = NPT_ERROR_NONE;
 
 	memcpy(event->uid, job->uid, sizeof(event->uid));
-	event->outcome = npt_kube_call(api->client, "PATCH", job->path, job->patch, NULL, &err);
+	event->outcome = npt_kube_call(api->lanes[LANE_WRITES].client, "PATCH", job->path,
+				       job->patch, NULL, &err);
 	event->text = npt_strdup(err.text);
 	npt_event_push(api->events, event);
 }
@@ -100,7 +111,8 @@ static json_t *find_one(struct npt_api *api, const char *resource, const char *f
 		npt_format("/api/v1/%s?fieldSelector=%s%%3D%s&limit=2", resource, field, escaped);
 	struct npt_error err = NPT_ERROR_NONE;
 
-	if (npt_kube_call(api->client, "GET", path, NULL, list_ret, &err) != 0) {
+	if (npt_kube_call(api->lanes[LANE_QUESTIONS].client, "GET", path, NULL, list_ret, &err) !=
+	    0) {
 		npt_log_debug("cannot look an address up", "error", err.text);
 		return NULL;
 	}
@@ -182,54 +194,80 @@ static void resolve(struct npt_api *api, const struct job *job)
 
 static void *work(void *context)
 {
-	struct npt_api *api = context;
+	struct lane *lane = context;
 	struct job *job;
 
-	while ((job = npt_queue_wait(api->jobs, -1))) {
+	while ((job = npt_queue_wait(lane->jobs, -1))) {
 		if (job->kind == JOB_REVIEW)
-			review(api, job);
+			review(lane->api, job);
 		else if (job->kind == JOB_WRITE)
-			write_status(api, job);
+			write_status(lane->api, job);
 		else
-			resolve(api, job);
+			resolve(lane->api, job);
 		free_job(job);
 	}
 	return NULL;
 }
 
+static int start_lane(struct npt_api *api, struct lane *lane, const struct npt_kube_config *config,
+		      struct npt_error *err)
+{
+	int r = npt_kube_client_new(&lane->client, config, err);
+
+	lane->api = api;
+	lane->jobs = npt_queue_new(JOBS_MAX, free_job);
+	if (r < 0)
+		return r;
+	if (pthread_create(&lane->thread, NULL, work, lane) != 0)
+		return npt_error_set(err, EAGAIN, "cannot start a thread");
+	lane->running = true;
+	return 0;
+}
+
 int npt_api_start(struct npt_api **api_ret, const struct npt_kube_config *config,
 		  struct npt_queue *events, const char *agent_user, struct npt_error *err)
 {
-	struct npt_api *api = npt_alloc(1, sizeof(*api));
-	int r = npt_kube_client_new(&api->client, config, err);
+	npt_auto(npt_api_free) struct npt_api *api = npt_alloc(1, sizeof(*api));
 
 	api->events = events;
 	api->agent_user = npt_strdup(agent_user);
-	api->jobs = npt_queue_new(JOBS_MAX, free_job);
 	api->names = npt_strmap_new(NAMES_MAX, free);
-	if (r >= 0 && pthread_create(&api->thread, NULL, work, api) != 0)
-		r = npt_error_set(err, EAGAIN, "cannot start a thread");
-	if (r >= 0)
-		*api_ret = api;
-	return r;
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		int r = start_lane(api, &api->lanes[i], config, err);
+
+		if (r < 0)
+			return r;
+	}
+	*api_ret = npt_take(api);
+	return 0;
+}
+
+static void end_lane(struct lane *lane)
+{
+	if (lane->client)
+		npt_kube_client_cancel(lane->client);
+	if (lane->jobs)
+		npt_queue_close(lane->jobs);
+	if (lane->running)
+		(void)pthread_join(lane->thread, NULL);
+	npt_queue_free(lane->jobs);
+	npt_kube_client_free(lane->client);
 }
 
 void npt_api_free(struct npt_api *api)
 {
 	if (!api)
 		return;
-	npt_queue_close(api->jobs);
-	(void)pthread_join(api->thread, NULL);
-	npt_queue_free(api->jobs);
+	for (size_t i = 0; i < LANE_COUNT; i++)
+		end_lane(&api->lanes[i]);
 	npt_strmap_free(api->names);
-	npt_kube_client_free(api->client);
 	free(api->agent_user);
 	free(api);
 }
 
-static int push(struct npt_api *api, struct job *job)
+static int push(struct npt_api *api, enum lane_id lane, struct job *job)
 {
-	int r = npt_queue_push(api->jobs, job);
+	int r = npt_queue_push(api->lanes[lane].jobs, job);
 
 	if (r < 0)
 		free_job(job);
@@ -241,7 +279,7 @@ int npt_api_review(struct npt_api *api, uint64_t socket, const char *token)
 	struct job *job = npt_alloc(1, sizeof(*job));
 
 	*job = (struct job){ .kind = JOB_REVIEW, .socket = socket, .token = npt_strdup(token) };
-	return push(api, job);
+	return push(api, LANE_QUESTIONS, job);
 }
 
 int npt_api_write_status(struct npt_api *api, const struct npt_task *task, json_t *patch)
@@ -253,7 +291,7 @@ int npt_api_write_status(struct npt_api *api, const struct npt_task *task, json_
 	job->path = npt_format(
 		"/apis/netprof.io/v1alpha1/namespaces/%s/networkprofilingtasks/%s/status",
 		task->namespace_name, task->name);
-	return push(api, job);
+	return push(api, LANE_WRITES, job);
 }
 
 int npt_api_resolve(struct npt_api *api, uint64_t socket, struct npt_channel_message *message)
@@ -261,5 +299,5 @@ int npt_api_resolve(struct npt_api *api, uint64_t socket, struct npt_channel_mes
 	struct job *job = npt_alloc(1, sizeof(*job));
 
 	*job = (struct job){ .kind = JOB_RESOLVE, .socket = socket, .resolve = message };
-	return push(api, job);
+	return push(api, LANE_QUESTIONS, job);
 }
