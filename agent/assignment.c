@@ -14,6 +14,9 @@
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
+#include "lib/model/report_protobuf.h"
+
+#define DRAIN_NS (20 * NPT_NS_PER_SECOND)
 
 struct pod_run {
 	struct npt_target target;        /* containers and only: owned copies */
@@ -33,6 +36,7 @@ struct npt_assigned {
 	size_t pods_count;
 	enum npt_assignment_state state;
 	uint64_t deadline_ns;
+	uint64_t drain_until_ns;
 	uint64_t next_cut_unix_ms;
 };
 
@@ -119,6 +123,8 @@ void npt_assigned_free(struct npt_assigned *assigned)
 		npt_recording_free(assigned->pods[i].recording);
 		free(assigned->pods[i].target.containers);
 	}
+	if (assigned->tools.upload)
+		npt_upload_forget(assigned->tools.upload, assigned->wanted.task.uid);
 	free(assigned->pods);
 	free(assigned->wanted.ingest_token);
 	free(assigned);
@@ -223,6 +229,29 @@ void npt_assigned_follow(struct npt_assigned *assigned)
 		follow(assigned, &assigned->pods[i]);
 }
 
+static void upload(struct npt_assigned *assigned, struct npt_report *window)
+{
+	struct npt_error err = NPT_ERROR_NONE;
+	npt_auto_free void *data = NULL;
+	size_t size_bytes = 0;
+	struct npt_upload_window item = {
+		.url = assigned->wanted.ingest_url,
+		.token = assigned->wanted.ingest_token,
+		.task_uid = assigned->wanted.task.uid,
+		.pod_uid = window->pod.uid,
+		.instance = window->instance,
+		.sequence = window->sequence,
+	};
+
+	if (!assigned->tools.upload || !assigned->wanted.ingest_token)
+		return;
+	npt_report_to_protobuf(window, &data, &size_bytes);
+	item.data = data;
+	item.size_bytes = size_bytes;
+	if (npt_upload_push(assigned->tools.upload, &item, &err) < 0)
+		npt_log_warning("window dropped", "pod", window->pod.name, "error", err.text);
+}
+
 static void cut(struct npt_assigned *assigned, struct pod_run *pod, uint64_t now_unix_ms)
 {
 	npt_auto(npt_report_free) struct npt_report *window = NULL;
@@ -233,6 +262,7 @@ static void cut(struct npt_assigned *assigned, struct pod_run *pod, uint64_t now
 			npt_clock_monotonic_ns());
 	window = npt_recording_cut(pod->recording, now_unix_ms);
 	npt_measure_describe(assigned->tools.measure, pod->scope, window);
+	upload(assigned, window);
 }
 
 static void cut_all(struct npt_assigned *assigned, uint64_t now_unix_ms)
@@ -269,11 +299,23 @@ static void end(struct npt_assigned *assigned, uint64_t now_unix_ms)
 	cut_all(assigned, now_unix_ms);
 	for (size_t i = 0; i < assigned->pods_count; i++)
 		release_pod(assigned, &assigned->pods[i]);
-	assigned->state = NPT_ASSIGNMENT_FINISHED;
+	assigned->state = NPT_ASSIGNMENT_DRAINING;
+	assigned->drain_until_ns = npt_clock_boottime_ns() + DRAIN_NS;
+}
+
+static void drain(struct npt_assigned *assigned)
+{
+	bool drained = !assigned->tools.upload ||
+		       npt_upload_drain(assigned->tools.upload, assigned->wanted.task.uid, 0);
+
+	if (drained || npt_clock_boottime_ns() >= assigned->drain_until_ns)
+		assigned->state = NPT_ASSIGNMENT_FINISHED;
 }
 
 void npt_assigned_step(struct npt_assigned *assigned, uint64_t now_unix_ms)
 {
+	if (assigned->state == NPT_ASSIGNMENT_DRAINING)
+		drain(assigned);
 	if (assigned->state >= NPT_ASSIGNMENT_DRAINING)
 		return;
 	assigned->state = NPT_ASSIGNMENT_RUNNING;
@@ -298,6 +340,7 @@ static enum npt_pod_state pod_state(const struct npt_assigned *assigned, const s
 static void describe_pod(struct npt_assigned *assigned, struct pod_run *pod,
 			 struct npt_pod_summary *summary)
 {
+	struct npt_upload_stats stats = { 0 };
 	struct npt_report *total;
 
 	memcpy(summary->uid, pod->target.uid, sizeof(summary->uid));
@@ -319,6 +362,11 @@ static void describe_pod(struct npt_assigned *assigned, struct pod_run *pod,
 	npt_measure_describe(assigned->tools.measure, pod->scope, total);
 	npt_summary_of_report(total, summary);
 	summary->windows = npt_recording_sequence(pod->recording);
+	if (assigned->tools.upload)
+		npt_upload_stats(assigned->tools.upload, assigned->wanted.task.uid, pod->target.uid,
+				 &stats);
+	summary->windows_stored = stats.stored;
+	summary->windows_dropped = stats.dropped;
 }
 
 void npt_assigned_describe(struct npt_assigned *assigned, bool with_pods,

@@ -8,6 +8,7 @@
  */
 #include "agent/measure.h"
 #include "agent/names.h"
+#include "agent/upload.h"
 #include "agent/watch.h"
 #include "lib/core/cleanup.h"
 #include "lib/model/channel.h"
@@ -17,6 +18,7 @@ struct npt_assignment_tools {
 	struct npt_measure *measure;
 	struct npt_watch *watch;
 	struct npt_names *names;
+	struct npt_upload *upload; /* NULL: keep no history */
 	const char *instance;
 	const char *node;
 };

@@ -40,6 +40,7 @@ struct service {
 	struct npt_measure *measure;
 	struct npt_watch *watch;
 	struct npt_names *names;
+	struct npt_upload *upload;
 	struct npt_websocket *websocket;
 	struct npt_queue *events;
 	struct npt_assigned *assigned[NPT_CHANNEL_ASSIGNMENTS_MAX];
@@ -336,6 +337,8 @@ static int open_signals(struct service *service, struct npt_error *err)
 static int start(struct service *service, struct npt_error *err)
 {
 	struct npt_measure_options measure_options = { .operations = true };
+	struct npt_upload_options upload_options = { .directory = service->options->spool,
+						     .ca_file = service->options->ca_file };
 	struct npt_websocket_options websocket_options = {
 		.url = service->options->controller,
 		.ca_file = service->options->ca_file,
@@ -353,10 +356,16 @@ static int start(struct service *service, struct npt_error *err)
 	service->watch = npt_watch_new(service->measure);
 	service->names = npt_names_new();
 	service->events = npt_queue_new(EVENTS_MAX, free_event);
+	if (service->options->spool) {
+		r = npt_upload_new(&upload_options, &service->upload, err);
+		if (r < 0)
+			return r;
+	}
 	service->tools = (struct npt_assignment_tools){
 		.measure = service->measure,
 		.watch = service->watch,
 		.names = service->names,
+		.upload = service->upload,
 		.instance = service->instance,
 		.node = service->options->node,
 	};
@@ -369,6 +378,7 @@ static void end(struct service *service)
 	npt_websocket_free(service->websocket);
 	for (size_t i = 0; i < service->assigned_count; i++)
 		npt_assigned_free(service->assigned[i]);
+	npt_upload_free(service->upload);
 	npt_queue_free(service->events);
 	npt_names_free(service->names);
 	npt_watch_free(service->watch);
