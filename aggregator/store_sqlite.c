@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/core/alloc.h"
@@ -227,7 +226,6 @@ int npt_store_sqlite_open(const char *path, struct npt_store **store_ret, struct
 	sqlite->store.operations = &operations;
 	sqlite->path = npt_strdup(path);
 	npt_store_sqlite_forget_ids(sqlite);
-	(void)umask(077); /* network metadata: nobody else's business */
 	r = open_file(sqlite, err);
 	if (r < 0)
 		return r;

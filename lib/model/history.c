@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/model/json.h"
 
@@ -79,6 +80,36 @@ char *npt_stored_streams_to_json(const struct npt_stored_stream *streams, size_t
 	for (size_t i = 0; i < count; i++)
 		(void)json_array_append_new(array, stream_json(&streams[i]));
 	return dump(array);
+}
+
+char *npt_task_report_json_text(const char *before, const char *edges, const char *after,
+				const char *pods)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer text = NPT_BUFFER(SIZE_MAX / 4);
+
+	(void)npt_buffer_append_text(&text, before);
+	if (edges)
+		(void)npt_buffer_append_text(&text, edges);
+	(void)npt_buffer_append(&text, after, strlen(after) - 1); /* without its "}" */
+	(void)npt_buffer_append_text(&text, ",\"pods\":");
+	(void)npt_buffer_append_text(&text, pods);
+	(void)npt_buffer_append_text(&text, "}");
+	return npt_buffer_take(&text);
+}
+
+char *npt_window_list_json_text(const char *windows, const char *next)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer text = NPT_BUFFER(SIZE_MAX / 4);
+
+	(void)npt_buffer_append_text(&text, "{\"kind\":\"WindowList\",\"apiVersion\":\"" API_VERSION
+					    "\",\"windows\":[");
+	if (windows)
+		(void)npt_buffer_append_text(&text, windows);
+	(void)npt_buffer_append_text(&text, "]");
+	if (next[0]) /* digits: nothing to quote */
+		(void)npt_buffer_appendf(&text, ",\"next\":\"%s\"", next);
+	(void)npt_buffer_append_text(&text, "}");
+	return npt_buffer_take(&text);
 }
 
 char *npt_stored_window_to_json(uint64_t sequence, int added)

@@ -38,6 +38,14 @@ struct npt_stored_stream {
 char *npt_stored_tasks_to_json(const struct npt_stored_task *tasks, size_t count, const char *next);
 /* An array of the streams by pod, for the "pods" of a Report. The caller's to free. */
 char *npt_stored_streams_to_json(const struct npt_stored_stream *streams, size_t count);
+/*
+ * The Report of a task: the two parts of npt_report_json_frame(), the edges' text between them
+ * (NULL: none), and "pods" at its end.
+ */
+char *npt_task_report_json_text(const char *before, const char *edges, const char *after,
+				const char *pods);
+/* {"kind": "WindowList", "windows": [...], "next": "..."} around the windows' text. */
+char *npt_window_list_json_text(const char *windows, const char *next);
 /* What a post of a window is answered. */
 char *npt_stored_window_to_json(uint64_t sequence, int added);
 /* RFC 9457. The caller's to free. */

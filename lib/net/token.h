@@ -14,7 +14,7 @@
 #define NPT_TOKEN_KEY_BYTES_MIN 32
 #define NPT_TOKEN_KEY_BYTES_MAX 4096
 #define NPT_TOKEN_TEXT_BYTES    2048
-#define NPT_TOKEN_FIELD_BYTES   256
+#define NPT_TOKEN_FIELD_BYTES   254 /* a Kubernetes name (253) and its NUL */
 
 struct npt_token {
 	char task_uid[NPT_TOKEN_FIELD_BYTES];

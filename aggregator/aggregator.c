@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * It stops in the order in which work flows: first no more requests, then what was taken in is
+ * stored and answered, then the answers go out.
+ */
+#include "aggregator/aggregator.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "aggregator/api.h"
+#include "aggregator/ingest.h"
+#include "aggregator/store.h"
+#include "lib/core/alloc.h"
+#include "lib/core/log.h"
+#include "lib/kube/config.h"
+#include "lib/net/health.h"
+#include "lib/net/server.h"
+#include "lib/net/token.h"
+
+#define INGEST_BODY_BYTES_MAX (4UL * 1024 * 1024)
+#define BODIES_BYTES_MAX      (64UL * 1024 * 1024)
+#define CONNECTIONS_MAX       4096
+#define STOP_MS               10000
+
+struct aggregator {
+	void *key;
+	size_t key_bytes;
+	struct npt_kube_config config;
+	struct npt_store *store;
+	struct npt_ingest *ingest;
+	struct npt_api *api;
+	struct npt_server *server;
+	struct npt_server *health;
+	struct npt_route routes[4];
+	atomic_bool ready;
+};
+
+static void aggregator_done(struct aggregator *aggregator)
+{
+	npt_server_free(aggregator->health);
+	if (aggregator->server)
+		npt_server_stop(aggregator->server, 0);
+	npt_ingest_free(aggregator->ingest);
+	npt_api_free(aggregator->api);
+	npt_server_free(aggregator->server); /* after the last answer */
+	npt_store_free(aggregator->store);
+	npt_kube_config_done(&aggregator->config);
+	free(aggregator->key);
+}
+NPT_DEFINE_AUTO_DONE(struct aggregator, aggregator_done)
+
+static int open_store(struct aggregator *aggregator, const char *path, struct npt_error *err)
+{
+	npt_auto_free char *kept = NULL;
+	int r = npt_store_open(path, &aggregator->store, err);
+
+	if (r != -EUCLEAN)
+		return r;
+	npt_log_error("store is damaged", "error", err->text);
+	r = npt_store_set_aside_file(path, &kept, err);
+	if (r < 0)
+		return r;
+	npt_log_error("store begins anew; the damaged one is kept", "file", kept);
+	return npt_store_open(path, &aggregator->store, err);
+}
+
+static int start_ingest(struct aggregator *aggregator, const struct npt_aggregator_options *options,
+			struct npt_error *err)
+{
+	struct npt_ingest_options ingest = {
+		.key = aggregator->key,
+		.key_bytes = aggregator->key_bytes,
+		.store = aggregator->store,
+		.limits = { .max_age_ms = options->max_age_ms, .max_bytes = options->max_bytes },
+	};
+
+	return npt_ingest_start(&ingest, &aggregator->ingest, err);
+}
+
+static int serve(struct aggregator *aggregator, const struct npt_aggregator_options *options,
+		 struct npt_error *err)
+{
+	struct npt_server_options server = {
+		.listen = options->listen,
+		.tls_cert = options->tls_cert,
+		.tls_key = options->tls_key,
+		.routes = aggregator->routes,
+		.routes_count = NPT_ARRAY_SIZE(aggregator->routes),
+		.max_connections = CONNECTIONS_MAX,
+		.max_bodies_bytes = BODIES_BYTES_MAX,
+	};
+
+	aggregator->routes[0] = (struct npt_route){ .method = "POST",
+						    .path = "/v1/ingest",
+						    .handler = npt_ingest_handle,
+						    .context = aggregator->ingest,
+						    .content_type = "application/x-protobuf",
+						    .max_body_bytes = INGEST_BODY_BYTES_MAX };
+	aggregator->routes[1] = (struct npt_route){ .method = "GET",
+						    .path = "/v1/tasks",
+						    .handler = npt_api_handle_tasks,
+						    .context = aggregator->api };
+	aggregator->routes[2] = (struct npt_route){ .method = "GET",
+						    .path = "/v1/tasks/{uid}",
+						    .handler = npt_api_handle_task,
+						    .context = aggregator->api };
+	aggregator->routes[3] = (struct npt_route){ .method = "GET",
+						    .path = "/v1/tasks/{uid}/windows",
+						    .handler = npt_api_handle_windows,
+						    .context = aggregator->api };
+	return npt_server_start(&server, &aggregator->server, err);
+}
+
+static int start(struct aggregator *aggregator, const struct npt_aggregator_options *options,
+		 struct npt_error *err)
+{
+	int r = npt_token_read_key(options->ingest_key, &aggregator->key, &aggregator->key_bytes,
+				   err);
+
+	if (r == 0)
+		r = npt_kube_config_load(&aggregator->config, options->kubeconfig, "npt-aggregator",
+					 err);
+	if (r == 0)
+		r = open_store(aggregator, options->store, err);
+	if (r == 0)
+		r = start_ingest(aggregator, options, err);
+	if (r == 0)
+		r = npt_api_start(&aggregator->config, aggregator->store, &aggregator->api, err);
+	if (r == 0)
+		r = serve(aggregator, options, err);
+	if (r == 0)
+		r = npt_health_serve(options->health, &aggregator->ready, &aggregator->health, err);
+	return r;
+}
+
+/* The signals that end the program; blocked before any thread is started. */
+static void block_signals(sigset_t *signals)
+{
+	(void)sigemptyset(signals);
+	(void)sigaddset(signals, SIGTERM);
+	(void)sigaddset(signals, SIGINT);
+	(void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+int npt_aggregator_run(const struct npt_aggregator_options *options, struct npt_error *err)
+{
+	npt_auto(aggregator_done) struct aggregator aggregator = { .key = NULL };
+	struct npt_ingest_stats stats;
+	sigset_t signals;
+	int r, number = 0;
+
+	(void)umask(077); /* the store is nobody else's business */
+	block_signals(&signals);
+	r = start(&aggregator, options, err);
+	if (r < 0)
+		return r;
+	atomic_store(&aggregator.ready, true);
+	npt_log_info("serving", "listen", options->listen, "port",
+		     npt_log_u64(npt_server_port(aggregator.server)), "store", options->store);
+	while (sigwait(&signals, &number) != 0)
+		;
+	npt_log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	atomic_store(&aggregator.ready, false);
+	npt_api_cancel(aggregator.api);
+	npt_server_stop(aggregator.server, STOP_MS);
+	npt_ingest_stats(aggregator.ingest, &stats);
+	npt_log_info("stopped", "stored", npt_log_u64(stats.stored), "duplicates",
+		     npt_log_u64(stats.duplicates), "refused", npt_log_u64(stats.refused), "failed",
+		     npt_log_u64(stats.failed));
+	return 0;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * npt-aggregator - takes windows from the agents, keeps them, and serves them.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "aggregator/aggregator.h"
+#include "lib/core/cleanup.h"
+#include "lib/core/log.h"
+#include "lib/core/parse.h"
+
+static const char help[] =
+	"Usage: npt-aggregator [OPTIONS]     take windows from agents, keep them, serve them\n"
+	"\n"
+	"  --listen ADDRESS:PORT   HTTPS: ingest and REST; default :8444\n"
+	"  --health ADDRESS:PORT   /healthz and /readyz; default :8081\n"
+	"  --tls-cert FILE, --tls-key FILE   the certificate and its key; read again when they\n"
+	"                          change; without them plain HTTP, on a loopback address only\n"
+	"  --ingest-key FILE       the key that the controller signs ingest tokens with\n"
+	"  --store FILE            an SQLite database; default /var/lib/npt/windows.db\n"
+	"  --max-age DURATION      tasks whose last window is older are removed; default 168h\n"
+	"  --max-mib N             beyond it the oldest tasks are removed; default 4096\n"
+	"  --kubeconfig FILE       for development; default: in a pod\n"
+	"  --log-level LEVEL       error, warning, info or debug; default info\n"
+	"  --log-format FORMAT     text or json; default text\n"
+	"  -h, --help              this text\n"
+	"\n"
+	"Exit codes: 0 ended by a signal; 1 failure; 2 wrong usage.\n";
+
+static const struct option long_options[] = {
+	{ "listen", required_argument, NULL, 'l' },
+	{ "health", required_argument, NULL, 'H' },
+	{ "tls-cert", required_argument, NULL, 'c' },
+	{ "tls-key", required_argument, NULL, 'k' },
+	{ "ingest-key", required_argument, NULL, 'i' },
+	{ "store", required_argument, NULL, 's' },
+	{ "max-age", required_argument, NULL, 'a' },
+	{ "max-mib", required_argument, NULL, 'm' },
+	{ "kubeconfig", required_argument, NULL, 'K' },
+	{ "log-level", required_argument, NULL, 'L' },
+	{ "log-format", required_argument, NULL, 'F' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct settings {
+	struct npt_aggregator_options options;
+	const char *max_age;
+	const char *max_mib;
+	const char *log_level;
+	const char *log_format;
+	enum npt_log_level level;
+	bool help;
+};
+
+static int parse(int argc, char **argv, struct settings *settings, struct npt_error *err)
+{
+	struct npt_aggregator_options *options = &settings->options;
+	const char **fields[128] = {
+		['l'] = &options->listen,      ['H'] = &options->health,
+		['c'] = &options->tls_cert,    ['k'] = &options->tls_key,
+		['i'] = &options->ingest_key,  ['s'] = &options->store,
+		['a'] = &settings->max_age,    ['m'] = &settings->max_mib,
+		['K'] = &options->kubeconfig,  ['L'] = &settings->log_level,
+		['F'] = &settings->log_format,
+	};
+	int id;
+
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
+		if (id == ':' || id == '?')
+			return npt_error_set(err, EINVAL, "%s '%s'; see npt-aggregator --help",
+					     id == ':' ? "no value for" : "unknown option",
+					     argv[optind - 1]);
+		if (id == 'h')
+			settings->help = true;
+		else
+			*fields[id] = optarg;
+	}
+	if (optind < argc)
+		return npt_error_set(err, EINVAL, "'%s' is no option; see npt-aggregator --help",
+				     argv[optind]);
+	return 0;
+}
+
+static int check(struct settings *settings, struct npt_error *err)
+{
+	uint64_t mib;
+
+	if (npt_log_level_parse(settings->log_level, &settings->level) < 0)
+		return npt_error_set(err, EINVAL, "--log-level %s is not a level",
+				     settings->log_level);
+	if (strcmp(settings->log_format, "text") != 0 && strcmp(settings->log_format, "json") != 0)
+		return npt_error_set(err, EINVAL, "--log-format %s is not text or json",
+				     settings->log_format);
+	if (npt_parse_duration_ms(settings->max_age, 1000, UINT64_C(315360000000),
+				  &settings->options.max_age_ms) < 0)
+		return npt_error_set(err, EINVAL, "--max-age %s is not 1s to 87600h",
+				     settings->max_age);
+	if (npt_parse_u64(settings->max_mib, 1, UINT32_MAX, &mib) < 0)
+		return npt_error_set(err, EINVAL, "--max-mib %s is not a number from 1",
+				     settings->max_mib);
+	settings->options.max_bytes = mib * 1024 * 1024;
+	if (!settings->options.ingest_key)
+		return npt_error_set(err, EINVAL,
+				     "--ingest-key is needed: the file that "
+				     "npt-controller init made");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings = {
+		.options = { .listen = ":8444",
+			     .health = ":8081",
+			     .store = "/var/lib/npt/windows.db" },
+		.max_age = "168h",
+		.max_mib = "4096",
+		.log_level = "info",
+		.log_format = "text",
+	};
+	struct npt_error err = NPT_ERROR_NONE;
+	int r = parse(argc, argv, &settings, &err);
+
+	if (r >= 0 && settings.help) {
+		(void)fputs(help, stdout);
+		return 0;
+	}
+	if (r >= 0)
+		r = check(&settings, &err);
+	if (r < 0) {
+		fprintf(stderr, "npt-aggregator: %s\n", err.text);
+		return 2;
+	}
+	npt_log_setup("npt-aggregator", settings.level, strcmp(settings.log_format, "json") == 0);
+	r = npt_aggregator_run(&settings.options, &err);
+	if (r < 0)
+		fprintf(stderr, "npt-aggregator: %s\n", err.text);
+	return r < 0 ? 1 : 0;
+}
