@@ -14,24 +14,39 @@ start() {
 	shift 2
 	holder=$(cat "$CLUSTER_RUN/node$node/holder.pid")
 	setsid nsenter -t "$holder" -m -n --wd=/ "$@" </dev/null \
-		>"$CLUSTER_RUN/node$node/log/$name.log" 2>&1 &
-	echo $! >>"$CLUSTER_RUN/pids"
+		>"$CLUSTER_RUN/node$node/log/$name.log" 2>&1 7>&- &
+	remember "$name" $! "$CLUSTER_RUN/node$node/log/$name.log"
+}
+
+# What was started, for down (pids) and to notice at once that a daemon has ended (daemons).
+remember() {
+	identity_of "$2" >>"$CLUSTER_RUN/pids"
+	echo "$2 $1 $3" >>"$CLUSTER_RUN/daemons"
+}
+
+# One line about the first daemon that is no longer there.
+ended_daemon() {
+	local pid name log
+	[ -f "$CLUSTER_RUN/daemons" ] || return 0
+	while read -r pid name log; do
+		kill -0 "$pid" 2>/dev/null || { echo "$name has ended: $(tail -n 1 "$log")"; return 0; }
+	done <"$CLUSTER_RUN/daemons"
 }
 
 node_name() { echo "$CLUSTER-$1"; }
 node_ip() { echo "$NODE_NET.$1"; }
 node_pods() { echo "198.18.$(($1 - 1)).0/24"; }
 
-# Folders that a node mounts its own over; those that we make here are taken away by down.
+# Folders that a node mounts its own over; those that we make here are taken away by down. One that
+# another cluster made is noted, too: whichever goes last takes it away.
 MOUNT_POINTS=(/var/lib/kubelet /var/lib/containerd /var/lib/etcd /var/lib/cni /var/log/pods
 	/var/log/containers /etc/cni)
 make_mount_points() {
 	local folder
 	for folder in "${MOUNT_POINTS[@]}"; do
-		[ -d "$folder" ] || {
-			mkdir -p "$folder"
-			echo "$folder" >>"$CLUSTER_RUN/made"
-		}
+		[ ! -d "$folder" ] || grep -qsx "$folder" /var/tmp/npt-cluster-*/made || continue
+		mkdir -p "$folder"
+		echo "$folder" >>"$CLUSTER_RUN/made"
 	done
 }
 
@@ -130,7 +145,8 @@ hold_namespaces() {
 		sysctl -qw net.ipv4.ip_forward=1
 		echo $$ >"$HOME_OF_NODE/holder.tmp"
 		mv "$HOME_OF_NODE/holder.tmp" "$HOME_OF_NODE/holder.pid"
-		exec sleep infinity' </dev/null >"$home/log/holder.log" 2>&1 &
+		exec sleep infinity' </dev/null >"$home/log/holder.log" 2>&1 7>&- &
+	remember "the holder of the namespaces" $! "$home/log/holder.log"
 	until_ok 10 "the namespaces of a node" test -s "$home/holder.pid"
 }
 
