@@ -47,30 +47,13 @@ class Cluster:
             time.sleep(pause)
 
 
-def leftovers():
-    """What a cluster could leave behind: control groups, BPF objects, links, mounts, its folder."""
-    def lines(*command):
-        return set(run(*command, check=False).stdout.splitlines())
-
-    return {
-        "control groups": {str(path) for path in pathlib.Path("/sys/fs/cgroup").glob("*/npt")},
-        "bpf programs": {line.split(":")[0] for line in lines("bpftool", "prog", "list")
-                         if "name npt_" in line},
-        "bpf maps": {line.split(":")[0] for line in lines("bpftool", "map", "list") if "npt_" in line},
-        "links": {line.split(":")[1].strip() for line in lines("ip", "-o", "link") if "npt" in line},
-        "mounts": {line for line in pathlib.Path("/proc/mounts").read_text().splitlines()
-                   if "npt-cluster" in line},
-        "listening": lines("ss", "-Hltn"),
-        "folder": {str(path) for path in pathlib.Path("/var/tmp").glob("npt-cluster-*")},
-    }
-
-
 @pytest.fixture(scope="session")
-def cluster():
+def cluster(tmp_path_factory):
     if os.geteuid() != 0:
         pytest.skip("needs root: makes namespaces and control groups")
-    before = leftovers()
     archives = run(HERE / "image", ROOT, *PROGRAMS, timeout=1500).stdout.split()
+    before = tmp_path_factory.mktemp("leftovers") / "before.json"
+    before.write_text(run(HERE / "leftovers", "snapshot").stdout)
     run(HERE / "up", timeout=2400)
     made = Cluster()
     try:
@@ -81,7 +64,8 @@ def cluster():
         yield made
     finally:
         run(HERE / "down")
-    assert leftovers() == before
+    found = run(HERE / "leftovers", "compare", before, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def connected(made):
