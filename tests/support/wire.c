@@ -85,6 +85,8 @@ static ssize_t read_some(struct npt_wire *wire, char *out, size_t size_bytes, ui
 	uint64_t now = npt_clock_monotonic_ns();
 	int wait_ms = now < deadline_ns ? (int)((deadline_ns - now) / NPT_NS_PER_MS) + 1 : 0;
 
+	if (wire->ssl && (SSL_get_shutdown(wire->ssl) & SSL_RECEIVED_SHUTDOWN))
+		return 0; /* its end was said already, though TCP may be open still */
 	if (!(wire->ssl && SSL_pending(wire->ssl) > 0) && poll(&ready, 1, wait_ms) <= 0)
 		return -2;
 	return wire->ssl ? SSL_read(wire->ssl, out, (int)size_bytes)

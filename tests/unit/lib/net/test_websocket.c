@@ -524,6 +524,19 @@ static bool raw_open(const struct world *world, struct npt_wire *wire)
 	return strstr(answer, "HTTP/1.1 101") == answer;
 }
 
+/*
+ * The server says that it closes, or closes. After its close frame it waits some seconds for ours,
+ * as RFC 6455 7.1.1 asks; a peer that breaks the protocol need not send one.
+ */
+static bool is_told_to_close(struct npt_wire *wire)
+{
+	char frame[2];
+
+	if (npt_wire_read(wire, frame, sizeof(frame), NULL, 3000) == 0)
+		return npt_wire_closed(wire, 0);
+	return (unsigned char)frame[0] == 0x88;
+}
+
 static void closes_on_frames_that_break_the_protocol(void)
 {
 	struct world world;
@@ -567,7 +580,7 @@ static void closes_on_frames_that_break_the_protocol(void)
 			break;
 		EXPECT(server_events, "open Bearer x");
 		(void)npt_wire_write(&wire, cases[i].bytes, cases[i].size);
-		if (!NPT_CHECK(npt_wire_closed(&wire, 5000)))
+		if (!NPT_CHECK(is_told_to_close(&wire)))
 			printf("not closed: %s\n", cases[i].what);
 		npt_wire_close(&wire);
 		EXPECT(server_events, "close");
