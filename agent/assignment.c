@@ -274,6 +274,12 @@ static void cut_all(struct npt_assigned *assigned, uint64_t now_unix_ms)
 	assigned->next_cut_unix_ms = next_cut(assigned, now_unix_ms);
 }
 
+void npt_assigned_cut(struct npt_assigned *assigned, uint64_t now_unix_ms)
+{
+	if (assigned->state < NPT_ASSIGNMENT_DRAINING)
+		cut_all(assigned, now_unix_ms);
+}
+
 /* A target that the controller no longer names: its last window, then let go. */
 static void let_go_unwanted(struct npt_assigned *assigned, uint64_t now_unix_ms)
 {
@@ -288,7 +294,7 @@ static void let_go_unwanted(struct npt_assigned *assigned, uint64_t now_unix_ms)
 	}
 }
 
-bool npt_assigned_ends(const struct npt_assigned *assigned)
+static bool is_over(const struct npt_assigned *assigned)
 {
 	return assigned->state < NPT_ASSIGNMENT_DRAINING &&
 	       npt_clock_boottime_ns() >= assigned->deadline_ns;
@@ -320,7 +326,7 @@ void npt_assigned_step(struct npt_assigned *assigned, uint64_t now_unix_ms)
 		return;
 	assigned->state = NPT_ASSIGNMENT_RUNNING;
 	let_go_unwanted(assigned, now_unix_ms);
-	if (npt_assigned_ends(assigned))
+	if (is_over(assigned))
 		end(assigned, now_unix_ms);
 	else if (now_unix_ms >= assigned->next_cut_unix_ms)
 		cut_all(assigned, now_unix_ms);

@@ -40,8 +40,8 @@ void npt_assigned_tell(struct npt_assigned *assigned, uint32_t scope, uint32_t s
 		       const struct npt_edge *delta);
 /* After each read: cuts windows that are due, drains and finishes when its time is up. */
 void npt_assigned_step(struct npt_assigned *assigned, uint64_t now_unix_ms);
-/* Whether the deadline has passed and one last read is due before the next step. */
-bool npt_assigned_ends(const struct npt_assigned *assigned);
+/* Makes a window of what there is, though none is due: this process ends, the task goes on. */
+void npt_assigned_cut(struct npt_assigned *assigned, uint64_t now_unix_ms);
 /* For hello and summary; with_pods: the pods' numbers too. held is zeroed by the caller. */
 void npt_assigned_describe(struct npt_assigned *assigned, bool with_pods,
 			   struct npt_held_assignment *held);

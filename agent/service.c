@@ -25,6 +25,7 @@
 #include "lib/net/websocket.h"
 
 #define EVENTS_MAX 64
+#define FLUSH_MS   5000
 
 enum event_kind { EVENT_OPEN, EVENT_CLOSED, EVENT_MESSAGE };
 
@@ -318,6 +319,23 @@ static void loop(struct service *service)
 	}
 }
 
+/*
+ * At the end of the process: what was measured so far becomes a window, the controller hears the
+ * last totals, and the aggregator has a moment to take what there is. What it does not take stays
+ * in the spool, for the next process in this pod.
+ */
+static void flush(struct service *service)
+{
+	uint64_t now = npt_clock_unix_ms();
+
+	read_measure(service);
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_cut(service->assigned[i], now);
+	send_summary(service);
+	if (service->upload && !npt_upload_drain(service->upload, NULL, FLUSH_MS))
+		npt_log_warning("windows are left in the spool");
+}
+
 static int open_signals(struct service *service, struct npt_error *err)
 {
 	sigset_t set;
@@ -372,7 +390,6 @@ static int start(struct service *service, struct npt_error *err)
 	return npt_websocket_start(&websocket_options, &service->websocket, err);
 }
 
-/* Last windows go to the spool; the next agent of this pod's spool sends them. */
 static void end(struct service *service)
 {
 	npt_websocket_free(service->websocket);
@@ -407,6 +424,7 @@ int npt_service_run(const struct npt_service_options *options, struct npt_error 
 			     "version", NPT_VERSION);
 		loop(service);
 		npt_log_info("agent stopping");
+		flush(service);
 	}
 	end(service);
 	return r;

@@ -402,13 +402,14 @@ void npt_upload_forget(struct npt_upload *upload, const char *task_uid)
 		if (strncmp(key, prefix, strlen(prefix)) == 0)
 			npt_strmap_remove(upload->stats, key);
 	}
+	npt_strmap_remove(upload->routes, task_uid);
 	(void)pthread_mutex_unlock(&upload->lock);
 }
 
 static bool has_pending(struct npt_upload *upload, const char *task_uid)
 {
 	for (size_t i = 0; i < npt_spool_count(upload->spool); i++) {
-		if (strcmp(npt_spool_at(upload->spool, i)->task_uid, task_uid) == 0)
+		if (!task_uid || strcmp(npt_spool_at(upload->spool, i)->task_uid, task_uid) == 0)
 			return true;
 	}
 	return false;

@@ -62,7 +62,7 @@ void npt_upload_stats(struct npt_upload *upload, const char *task_uid, const cha
 		      struct npt_upload_stats *stats_ret);
 /* Of everything. */
 void npt_upload_total(struct npt_upload *upload, struct npt_upload_stats *stats_ret);
-/* Forgets the counters of a task that is over; its pending windows stay. */
+/* Forgets counters and way of a task that is over; its pending windows stay, with their own. */
 void npt_upload_forget(struct npt_upload *upload, const char *task_uid);
-/* Waits until nothing of the task is pending: true, or false after timeout_ms. */
+/* Waits until nothing of the task (NULL: of any) is pending: true, or false after timeout_ms. */
 bool npt_upload_drain(struct npt_upload *upload, const char *task_uid, uint64_t timeout_ms);

@@ -1,16 +1,33 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the edges of a task's status, read from stdin as JSON, one a line."""
+"""Prints JSON from stdin as a table: `show.py status` the edges of a task, `show.py windows` its windows
+as the aggregation service gives them."""
 import json
 import sys
 
-status = json.load(sys.stdin)["status"]
-print(f"{'PROCESS':14}{'':4}{'PEER':44}{'CONNS':>6}{'SENT':>10}{'RECEIVED':>10}{'RTT-P95':>9}")
-for edge in status["edges"]:
-    peer = edge["peer"]
-    name = f"{peer['kind']} {peer.get('name') or peer.get('address', '')}:{peer['port']}"
-    if edge["role"] == "client" and peer.get("asked") and peer.get("reached") != peer["asked"]:
-        name += f" (asked {peer['asked']})"
-    print(f"{edge['process'][:13]:14}{'->' if edge['role'] == 'client' else '<-':4}{name[:43]:44}"
-          f"{edge['connections']:>6}{edge['bytesSent']:>10}{edge['bytesReceived']:>10}"
-          f"{edge['rttMicros']['p95']:>7}us")
+
+def show_status(task):
+    print(f"{'PROCESS':14}{'':4}{'PEER':44}{'CONNS':>6}{'SENT':>10}{'RECEIVED':>10}{'RTT-P95':>9}")
+    for edge in task["status"]["edges"]:
+        peer = edge["peer"]
+        name = f"{peer['kind']} {peer.get('name') or peer.get('address', '')}:{peer['port']}"
+        if edge["role"] == "client" and peer.get("asked") and peer.get("reached") != peer["asked"]:
+            name += f" (asked {peer['asked']})"
+        print(f"{edge['process'][:13]:14}{'->' if edge['role'] == 'client' else '<-':4}{name[:43]:44}"
+              f"{edge['connections']:>6}{edge['bytesSent']:>10}{edge['bytesReceived']:>10}"
+              f"{edge['rttMicros']['p95']:>7}us")
+
+
+def show_windows(page):
+    print(f"{'START':26}{'MILLIS':>7}{'SEQUENCE':>9}{'EDGES':>6}{'WRITES':>8}{'READS':>8}{'SENT':>10}"
+          f"{'RECEIVED':>10}")
+    for window in page["windows"]:
+        edges = window["edges"]
+        print(f"{window['start']:26}{window['durationMillis']:>7}{window['sequence']:>9}{len(edges):>6}"
+              f"{sum(edge['write']['count'] for edge in edges):>8}"
+              f"{sum(edge['read']['count'] for edge in edges):>8}"
+              f"{sum(edge['sent']['bytes'] for edge in edges):>10}"
+              f"{sum(edge['received']['bytes'] for edge in edges):>10}")
+
+
+{"status": show_status, "windows": show_windows}[sys.argv[1]](json.load(sys.stdin))

@@ -229,11 +229,11 @@ static int writeable(struct npt_websocket *websocket)
 	struct message *message;
 	int written;
 
-	if (websocket->closing) {
+	message = npt_queue_pop(websocket->outgoing);
+	if (!message && websocket->closing) {
 		lws_close_reason(websocket->wsi, LWS_CLOSE_STATUS_GOINGAWAY, NULL, 0);
 		return -1;
 	}
-	message = npt_queue_pop(websocket->outgoing);
 	if (!message)
 		return 0;
 	atomic_fetch_sub(&websocket->outgoing_bytes, message->size_bytes);

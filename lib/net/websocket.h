@@ -39,7 +39,8 @@ struct npt_websocket_options {
 /* Copies the options' strings. Dials in the background: an unreachable server is no error here. */
 int npt_websocket_start(const struct npt_websocket_options *options,
 			struct npt_websocket **websocket_ret, struct npt_error *err);
-/* Closes (1001), ends the thread; on_close is called if a connection was open. */
+/* Sends what is queued and closes (1001), for at most half a second; ends the thread. on_close is
+ * called if a connection was open. */
 void npt_websocket_free(struct npt_websocket *websocket);
 NPT_DEFINE_AUTO(struct npt_websocket *, npt_websocket_free)
 

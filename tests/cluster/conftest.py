@@ -1,50 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cluster for the whole session: up, with our images and the chart in it, and down again."""
-import json
 import os
-import pathlib
-import subprocess
-import time
 
 import pytest
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-PROGRAMS = ["npt-controller", "npt-agent"]
+import scene
+from driver import HERE, ROOT, RUN, Cluster, run
 
-
-def run(*command, check=True, text_input=None, timeout=600):
-    result = subprocess.run([str(part) for part in command], input=text_input, text=True,
-                            capture_output=True, check=False, timeout=timeout, cwd=ROOT)
-    if check and result.returncode != 0:
-        raise AssertionError(f"{command}: exit code {result.returncode}\n{result.stdout[-4000:]}"
-                             f"\n{result.stderr[-4000:]}")
-    return result
-
-
-class Cluster:
-    def kubectl(self, *arguments, check=True, text_input=None):
-        return run(HERE / "kubectl", *arguments, check=check, text_input=text_input)
-
-    def helm(self, *arguments):
-        return run(HERE / "helm", *arguments)
-
-    def apply(self, text, check=True):
-        return self.kubectl("apply", "-f", "-", text_input=text, check=check)
-
-    def get(self, *arguments):
-        return json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
-
-    def wait_until(self, what, question, seconds=30, pause=0.3):
-        """Asks until the answer is true, and returns it."""
-        end = time.monotonic() + seconds
-        while True:
-            answer = question()
-            if answer:
-                return answer
-            if time.monotonic() > end:
-                raise AssertionError(f"not within {seconds} s: {what}; last answer {answer!r}")
-            time.sleep(pause)
+PROGRAMS = ["npt-controller", "npt-agent", "npt-aggregator"]
+# History outlives the aggregator's pod, as on a cluster that is paid for.
+STORE = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: npt-store}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: ""
+  claimRef: {name: npt-store, namespace: npt-system}
+  local: {path: /run/npt-store}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [npt-1]}]}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: npt-system}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: npt-store, namespace: npt-system}
+spec: {accessModes: [ReadWriteOnce], storageClassName: "", resources: {requests: {storage: 1Gi}}}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +45,11 @@ def cluster(tmp_path_factory):
     made = Cluster()
     try:
         run(HERE / "load", *archives)
-        made.helm("install", "npt", ROOT / "helm/npt", "-n", "npt-system", "--create-namespace",
-                  "--set", "aggregator.enabled=false", "--wait", "--timeout", "90s")
-        made.wait_until("both agents are connected", lambda: len(connected(made)) == 2)
+        (RUN / "node1/run/npt-store").mkdir()
+        made.apply(STORE)
+        made.helm("install", "npt", ROOT / "helm/npt", "-n", "npt-system",
+                  "--set", "aggregator.persistentVolumeClaim=npt-store", "--wait", "--timeout", "90s")
+        made.wait_until("both agents are connected", lambda: len(made.connected_nodes()) == 2)
         yield made
     finally:
         run(HERE / "down")
@@ -68,7 +57,21 @@ def cluster(tmp_path_factory):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-def connected(made):
-    log = made.kubectl("-n", "npt-system", "logs", "deploy/npt-controller").stdout
-    return {line.split('node="')[1].split('"')[0] for line in log.splitlines()
-            if "says hello" in line}
+@pytest.fixture
+def pods(cluster, request):
+    """A client on node 1 and a server on node 2 in a namespace of their own, not talking yet. The
+    parameter is added to the seed; the marker connections(N) says how many the client makes."""
+    namespace = "t" + format(abs(hash(request.node.name)) % 10**8, "x")
+    seed = scene.SEED + getattr(request, "param", 0)
+    marker = request.node.get_closest_marker("connections")
+    print("seed", seed, "(repeat with NPT_SEED)")
+    cluster.apply(scene.PODS.format(namespace=namespace, seed=seed,
+                                    connections=marker.args[0] if marker else 60))
+    cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/server", "pod/client",
+                    "--timeout=60s")
+    yield namespace
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "connections(n): how many connections the client makes")

@@ -1,111 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""End to end: a real cluster of two nodes, real kubectl and helm. What the status says is what the
-traffic's own programs counted."""
+"""End to end: a real cluster of two nodes, real kubectl and helm. What is said of a task, wherever it is
+said, is what the traffic's own programs counted."""
 import json
-import os
-import pathlib
-import random
-import signal
+import subprocess
 import time
 
 import pytest
 
-SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
-
-PODS = """
-apiVersion: v1
-kind: Namespace
-metadata: {{name: {namespace}}}
----
-apiVersion: v1
-kind: Pod
-metadata: {{name: server, namespace: {namespace}, labels: {{app: plain, side: server}}}}
-spec:
-  nodeName: npt-2
-  terminationGracePeriodSeconds: 0
-  containers:
-  - {{name: serve, image: "docker.io/local/traffic:1", imagePullPolicy: Never, args: [serve, "9000"]}}
----
-apiVersion: v1
-kind: Pod
-metadata: {{name: client, namespace: {namespace}, labels: {{app: plain, side: client}}}}
-spec:
-  nodeName: npt-1
-  terminationGracePeriodSeconds: 0
-  containers:
-  - {{name: generate, image: "docker.io/local/traffic:1", imagePullPolicy: Never,
-     args: [generate, server, "9000", "60", "{seed}"]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: server, namespace: {namespace}}}
-spec: {{clusterIP: None, selector: {{side: server}}, ports: [{{port: 9000}}]}}
-"""
-
-
-def task(namespace, name, target, **spec):
-    return json.dumps({"apiVersion": "netprof.io/v1alpha1", "kind": "NetworkProfilingTask",
-                       "metadata": {"name": name, "namespace": namespace},
-                       "spec": {"target": target, "intervalSeconds": 2, **spec}})
-
-
-@pytest.fixture
-def pods(cluster, request):
-    """A client on node 1 and a server on node 2 in a namespace of their own, not talking yet."""
-    namespace = "t" + format(abs(hash(request.node.name)) % 10**8, "x")
-    seed = SEED + getattr(request, "param", 0)
-    print("seed", seed, "(repeat with NPT_SEED)")
-    cluster.apply(PODS.format(namespace=namespace, seed=seed))
-    cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/server", "pod/client",
-                    "--timeout=60s")
-    yield namespace
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
-
-
-def status_of(cluster, namespace, name):
-    return cluster.get("npt", name, "-n", namespace).get("status", {})
-
-
-def run_traffic(cluster, namespace):
-    """Lets the client go; what both ends counted."""
-    cluster.kubectl("-n", namespace, "exec", "client", "--", "touch", "/tmp/go")
-
-    def last_line(pod):
-        lines = cluster.kubectl("-n", namespace, "logs", pod).stdout.splitlines()
-        return json.loads(lines[-1]) if lines else None
-
-    client = cluster.wait_until("the client is done", lambda: last_line("client"), 60)
-    server = cluster.wait_until("the server has answered all", lambda: (
-        last_line("server") if (last_line("server") or {}).get("connections") == client["connections"]
-        else None))
-    return {"client": client, "server": server}
-
-
-def wait_running(cluster, namespace, name, pods):
-    begin = time.monotonic()
-    cluster.wait_until(f"{pods} pods are measured", lambda: status_of(
-        cluster, namespace, name).get("targets", {}).get("running") == pods, 20, 0.1)
-    return time.monotonic() - begin
-
-
-def wait_finished(cluster, namespace, name, seconds=60):
-    cluster.kubectl("-n", namespace, "wait", "--for=jsonpath={.status.finished}=true", f"npt/{name}",
-                    f"--timeout={seconds}s")
-    return status_of(cluster, namespace, name)
-
-
-def seen(edge):
-    return {"connections": edge["connections"], "writes": edge["writes"], "written": edge["bytesSent"],
-            "reads": edge["reads"], "read": edge["bytesReceived"]}
+from driver import HERE, bpf_objects, process_of
+from scene import (Database, add_up, ask, both, let_go, run_traffic, seen, status_of, task,
+                   wait_finished, wait_running, windows_of)
 
 
 @pytest.mark.parametrize("pods", [0, 1], indirect=True)
-def test_the_status_equals_what_the_programs_counted(cluster, pods):
-    cluster.apply(task(pods, "plain", {"podSelector": {"matchLabels": {"app": "plain"}}},
-                       durationSeconds=14))
-    assert wait_running(cluster, pods, "plain", 2) < 5
+def test_status_rest_and_database_equal_what_the_programs_counted(cluster, pods):
+    cluster.apply(both(pods, "plain", 14))
+    wait_running(cluster, pods, "plain", 2)
     truth = run_traffic(cluster, pods)
     status = wait_finished(cluster, pods, "plain")
+    check_status(status, truth)
+    check_history(cluster.get("npt", "plain", "-n", pods), truth)
+
+
+def check_status(status, truth):
     edges = {edge["pod"]: edge for edge in status["edges"]}
     assert set(edges) == {"client", "server"}
     assert seen(edges["client"]) == truth["client"]
@@ -116,11 +33,56 @@ def test_the_status_equals_what_the_programs_counted(cluster, pods):
     assert edges["client"]["container"] == "generate"
     assert status["phase"] == "Succeeded"
     assert "Protocol" in status["unavailable"]
+    assert status["summary"]["windows"] == status["summary"]["windowsStored"] > 0
+
+
+def check_history(task_object, truth):
+    """REST's report, the sum of REST's windows, and SQL, each asked for itself."""
+    uid, name = task_object["metadata"]["uid"], task_object["metadata"]["name"]
+    assert task_object["status"]["resultRef"]["url"].endswith(f"/v1/tasks/{uid}")
+    report, windows = ask(f"/v1/tasks/{uid}"), windows_of(uid)
+    listed = [item for item in ask("/v1/tasks?limit=500")["tasks"] if item["uid"] == uid]
+    database = Database()
+    try:
+        assert add_up(report["edges"]) == truth
+        assert add_up(edge for window in windows for edge in window["edges"]) == truth
+        assert database.sums(uid) == truth
+        assert listed == [dict(listed[0], name=name, pods=2, windows=len(windows))]
+        for sequences in database.sequences(uid).values():
+            assert sequences == list(range(1, len(sequences) + 1))
+    finally:
+        database.close()
+    assert {pod["missing"] for pod in report["pods"]} == {0}
+    assert {edge["peer"]["name"] for edge in report["edges"]} == {"client", "server"}
+
+
+@pytest.mark.connections(200)
+def test_first_data_is_in_the_status_within_five_seconds(cluster, pods):
+    let_go(cluster, pods)
+    begin = time.monotonic()
+    cluster.apply(both(pods, "soon", 10))
+    cluster.wait_until("there is data of both pods", lambda: len(
+        [edge for edge in status_of(cluster, pods, "soon").get("edges", []) if edge["bytesSent"]]) == 2,
+        pause=0.05)
+    assert time.monotonic() - begin < 5
 
 
 def test_kubectl_shows_it(cluster, pods):
+    watch = subprocess.Popen([HERE / "kubectl", "-n", pods, "get", "npt", "-w", "--no-headers"],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        show(cluster, pods)
+    finally:
+        watch.terminate()
+        phases = [line.split()[2] for line in watch.communicate(timeout=10)[0].splitlines()
+                  if len(line.split()) > 2]
+    assert phases[-1] == "Succeeded" and "Running" in phases
+
+
+def show(cluster, pods):
     cluster.apply(task(pods, "show", {"podNames": ["server"]}, durationSeconds=5))
     wait_running(cluster, pods, "show", 1)
+    assert "phase: Running" in cluster.kubectl("-n", pods, "get", "npt", "show", "-o", "yaml").stdout
     table = cluster.kubectl("-n", pods, "get", "npt").stdout.splitlines()
     assert table[0].split() == ["NAME", "TARGET", "PHASE", "PODS", "EDGES", "RTT-P95", "RETRANS",
                                 "FINDING", "AGE"]
@@ -132,16 +94,23 @@ def test_kubectl_shows_it(cluster, pods):
     assert time.monotonic() - begin < 5
 
 
-def test_a_node_measures_only_its_own_pods_of_the_task(cluster, pods):
-    """A task on the server's pod: nothing of the client's node is in it."""
+def test_a_node_measures_only_its_own_pods_of_the_task(pods):
+    """A task on the server's pod: the client's node reports nothing, and its agent has no map at all."""
     cluster.apply(task(pods, "one", {"podSelector": {"matchLabels": {"side": "server"}}},
                        durationSeconds=12))
     wait_running(cluster, pods, "one", 1)
     truth = run_traffic(cluster, pods)
+    assert bpf_objects(process_of(cluster, "npt-agent", "npt-1")) == set()
+    assert {kind for kind, _ in bpf_objects(process_of(cluster, "npt-agent", "npt-2"))} == {
+        "prog", "map", "link"}
     status = wait_finished(cluster, pods, "one")
     assert [pod["node"] for pod in status["pods"]] == ["npt-2"]
     assert {edge["pod"] for edge in status["edges"]} == {"server"}
     assert seen(status["edges"][0]) == truth["server"]
+    report = ask("/v1/tasks/" + cluster.get("npt", "one", "-n", pods)["metadata"]["uid"])
+    assert {pod["node"] for pod in report["pods"]} == {"npt-2"}
+    assert add_up(report["edges"]) == {"server": truth["server"]}
+    assert bpf_objects(process_of(cluster, "npt-agent", "npt-2")) == set()
 
 
 def test_a_bad_task_is_refused_with_words(cluster):
@@ -178,49 +147,3 @@ def test_a_spec_is_immutable_but_for_cancel(cluster, pods):
     cluster.kubectl("-n", pods, "patch", "npt", "fixed", "--type=merge", "-p",
                     '{"spec": {"cancel": true}}')
     assert wait_finished(cluster, pods, "fixed", 20)["phase"] == "Cancelled"
-
-
-def test_a_new_controller_picks_the_running_task_up(cluster, pods):
-    cluster.apply(task(pods, "handed", {"podSelector": {"matchLabels": {"app": "plain"}}},
-                       durationSeconds=30))
-    wait_running(cluster, pods, "handed", 2)
-    started = status_of(cluster, pods, "handed")["startTime"]
-    cluster.kubectl("-n", "npt-system", "delete", "pod", "-l",
-                    "app.kubernetes.io/name=npt-controller", "--grace-period=0", "--force")
-    truth = run_traffic(cluster, pods)
-    status = wait_finished(cluster, pods, "handed", 90)
-    edges = {edge["pod"]: edge for edge in status["edges"]}
-    assert status["startTime"] == started
-    assert {pod: seen(edges[pod]) for pod in edges} == truth
-
-
-def agent_process(cluster, node):
-    """The agent's process on a node, by the pod in its control group."""
-    pods = cluster.get("pods", "-n", "npt-system", "-l", "app.kubernetes.io/name=npt-agent")["items"]
-    uid = next(pod["metadata"]["uid"] for pod in pods if pod["spec"]["nodeName"] == node)
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            if uid in (process / "cgroup").read_text() and (
-                    process / "comm").read_text().strip() == "npt-agent":
-                return int(process.name)
-        except OSError:
-            continue
-    return None
-
-
-def test_an_agent_that_is_killed_costs_only_what_happened_meanwhile(cluster, pods):
-    cluster.apply(task(pods, "killed", {"podSelector": {"matchLabels": {"app": "plain"}}},
-                       durationSeconds=25))
-    wait_running(cluster, pods, "killed", 2)
-    truth = run_traffic(cluster, pods)
-    cluster.wait_until("the status has it all", lambda: {
-        edge["pod"]: seen(edge) for edge in status_of(cluster, pods, "killed")["edges"]} == truth)
-    pid = agent_process(cluster, "npt-1")
-    os.kill(pid, signal.SIGKILL)
-    cluster.wait_until("a new agent measures", lambda: agent_process(cluster, "npt-1") not in (None, pid))
-    status = wait_finished(cluster, pods, "killed", 90)
-    states = {pod["name"]: pod for pod in status["pods"]}
-    assert {edge["pod"]: seen(edge) for edge in status["edges"]} == truth
-    assert status["phase"] == "PartiallySucceeded"
-    assert states["client"]["reason"] == "AgentRestarted"
-    assert "reason" not in states["server"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's mesh: a program and its Envoy sidecar, told apart, both ways, with roles and ports."""
-from conftest import ROOT, run
+from driver import ROOT, run
 
 TASK = (ROOT / "demo/task.yaml").read_text()
 
