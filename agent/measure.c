@@ -134,7 +134,7 @@ static int begin_scope(struct npt_measure *measure, struct scope *scope,
 		r = npt_probe_add_member(measure->probe, scope->id, options->members[i], err);
 	if (r < 0)
 		return r;
-	return npt_probe_find_sockets(measure->probe, err);
+	return npt_probe_find_older(measure->probe, err);
 }
 
 int npt_measure_add_scope(struct npt_measure *measure, const struct npt_scope_options *options,
@@ -288,7 +288,7 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 
 int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err)
 {
-	return measure->probe ? npt_probe_find_sockets(measure->probe, err) : 0;
+	return measure->probe ? npt_probe_find_left_over(measure->probe, err) : 0;
 }
 
 uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure)
@@ -359,7 +359,8 @@ void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct np
 				      npt_probe_loss(measure->probe, NPT_LOSS_TASK);
 		report->lost.edges = npt_probe_other_connections(measure->probe, scope);
 		report->other_edges = report->lost.edges;
-		maps = npt_probe_map_bytes(measure->probe);
+		maps = npt_probe_map_bytes(measure->probe) -
+		       npt_probe_mapped_bytes(measure->probe); /* those are in the RSS */
 	}
 	report->cost.cpu_ms = own_cpu_ms();
 	report->cost.memory_kib = (own_rss_bytes() + maps) / 1024;

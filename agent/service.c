@@ -26,6 +26,7 @@
 
 #define EVENTS_MAX 64
 #define FLUSH_MS   5000
+#define EARLY_NS   (500 * NPT_NS_PER_MS)
 
 enum event_kind { EVENT_OPEN, EVENT_CLOSED, EVENT_MESSAGE };
 
@@ -49,6 +50,7 @@ struct service {
 	char instance[NPT_UID_BYTES];
 	uint64_t refused_frames;
 	uint64_t next_find_ns;
+	uint64_t early_ns; /* one more look, soon after something new is wanted; 0: none */
 	int signal_fd;
 	bool connected;
 	bool stop;
@@ -273,27 +275,44 @@ static void take_events(struct service *service)
 			break;
 		case EVENT_MESSAGE:
 			take_message(service, event->message);
-			changed = event->message->type == NPT_CHANNEL_WANTED;
+			changed |= event->message->type == NPT_CHANNEL_WANTED;
 			break;
 		}
 		free_event(event);
 	}
-	if (changed)
-		work(service); /* first data as soon as there is any */
+	if (!changed)
+		return;
+	work(service);
+	/* The controller writes a status each second; the next is to have first data already. */
+	service->early_ns = npt_clock_monotonic_ns() + EARLY_NS;
 }
 
 static int wait_ms(const struct service *service)
 {
+	const uint64_t due_ns[] = { npt_measure_slice_due_ns(service->measure), service->early_ns };
 	uint64_t wait = 1000 - npt_clock_unix_ms() % 1000;
-	uint64_t slice_ns = npt_measure_slice_due_ns(service->measure);
 	uint64_t now_ns = npt_clock_monotonic_ns();
 
-	if (slice_ns) {
-		uint64_t until = slice_ns > now_ns ? (slice_ns - now_ns) / NPT_NS_PER_MS : 0;
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(due_ns); i++) {
+		uint64_t until = due_ns[i] > now_ns ? (due_ns[i] - now_ns) / NPT_NS_PER_MS : 0;
 
-		wait = until < wait ? until : wait;
+		if (due_ns[i] && until < wait)
+			wait = until;
 	}
 	return (int)wait;
+}
+
+/* Each full second, and once soon after something new is wanted. */
+static bool is_due(struct service *service, uint64_t *last_second)
+{
+	uint64_t second = npt_clock_unix_ms() / 1000;
+	bool early = service->early_ns && npt_clock_monotonic_ns() >= service->early_ns;
+	bool due = second != *last_second || early;
+
+	*last_second = second;
+	if (early)
+		service->early_ns = 0;
+	return due;
 }
 
 static void loop(struct service *service)
@@ -305,17 +324,14 @@ static void loop(struct service *service)
 			{ .fd = service->signal_fd, .events = POLLIN },
 			{ .fd = npt_queue_fd(service->events), .events = POLLIN },
 		};
-		uint64_t second;
 
 		(void)poll(fds, NPT_ARRAY_SIZE(fds), wait_ms(service));
 		if (fds[0].revents)
 			service->stop = true;
 		take_events(service);
 		npt_measure_slice_run(service->measure);
-		second = npt_clock_unix_ms() / 1000;
-		if (second != last_second)
+		if (is_due(service, &last_second))
 			work(service);
-		last_second = second;
 	}
 }
 

@@ -133,9 +133,10 @@ enum npt_bpf_walk {
 	NPT_WALK_DELETE = 1, /* the same, then forget the sockets of one scope */
 };
 
-/* What a walk of all open files looks for, in this order. */
+/* What a walk of all open files looks for: at the start one after the other, later all at once. */
 enum npt_bpf_find {
 	NPT_FIND_LISTENERS = 0,
 	NPT_FIND_CLIENTS = 1,
 	NPT_FIND_SERVERS = 2,
+	NPT_FIND_ALL = 3,
 };

@@ -159,6 +159,7 @@ const volatile __u32 npt_reason_consumed = 0;
 /* Set by the agent while it runs. */
 __u32 npt_walk_mode = NPT_WALK_FLUSH;
 __u32 npt_walk_scope = 0;
+__u64 npt_walk_sockets = 0; /* seen by the walk since the agent set it to 0 */
 __u32 npt_find_what = NPT_FIND_LISTENERS;
 __u32 npt_slice_on = 0;     /* not 0 once there was a slice */
 __u32 npt_slice_number = 0; /* of the current or last slice */

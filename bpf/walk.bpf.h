@@ -5,9 +5,9 @@
  *
  * iter/task_file finds sockets that are older than the task, in three passes (listeners, clients,
  * servers: the role of an older connection follows from who listens, a server is paired with a
- * client that is known). Again each window it gives an owner to sockets that waited in an accept
- * queue. iter/bpf_sk_storage_map folds the totals of all connections into their edges, and forgets
- * a scope's sockets when its task ends.
+ * client that is known). Again every few seconds, then in one pass, it gives an owner to sockets
+ * that waited in an accept queue. iter/bpf_sk_storage_map folds the totals of all connections into
+ * their edges, and forgets a scope's sockets when its task ends.
  */
 #include "bpf/connection.bpf.h"
 
@@ -71,6 +71,11 @@ static __always_inline void npt_found_connection(struct sock *sk, __u32 scope, _
 		npt_conn_publish_end(conn);
 }
 
+static __always_inline bool npt_finds(__u32 what)
+{
+	return npt_find_what == what || npt_find_what == NPT_FIND_ALL;
+}
+
 SEC("iter/task_file")
 int npt_find(struct bpf_iter__task_file *ctx)
 {
@@ -99,13 +104,12 @@ int npt_find(struct bpf_iter__task_file *ctx)
 	npt_process_remember(&owner, task, 0);
 	npt_time_process(owner.pid);
 	if (state == TCP_LISTEN) {
-		if (npt_find_what == NPT_FIND_LISTENERS)
+		if (npt_finds(NPT_FIND_LISTENERS))
 			npt_found_listener(sk, scope, &owner);
 		return 0;
 	}
 	role = npt_is_listening(scope, sk->__sk_common.skc_num) ? NPT_BPF_SERVER : NPT_BPF_CLIENT;
-	if ((role == NPT_BPF_SERVER && npt_find_what == NPT_FIND_SERVERS) ||
-	    (role == NPT_BPF_CLIENT && npt_find_what == NPT_FIND_CLIENTS))
+	if (npt_finds(role == NPT_BPF_SERVER ? NPT_FIND_SERVERS : NPT_FIND_CLIENTS))
 		npt_found_connection(sk, scope, role, &owner);
 	return 0;
 }
@@ -123,6 +127,7 @@ int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
 	if (!conn)
 		return 0;
+	npt_walk_sockets++; /* one walk at a time, on one CPU */
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp && conn->role != NPT_BPF_LISTENER && (conn->flags & NPT_CONN_ESTABLISHED) &&
 	    !(conn->flags & NPT_CONN_CLOSED)) {

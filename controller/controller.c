@@ -221,13 +221,19 @@ static json_t *status_patch(const struct npt_task_run *run, const char *text)
 			 run->task.name, "status", status);
 }
 
-/* Writes if it differs and its time has come. The uid guards against a task made anew. */
+/*
+ * Writes if it differs and its time has come. The uid guards against a task made anew. Pending is
+ * not written while the pods are about to be known: the one write of this second is to be the
+ * start, before which no agent begins.
+ */
 static void write_status(struct controller *controller, struct npt_task_run *run, uint64_t now_ns)
 {
 	npt_auto_free char *text = NULL;
 	json_t *status;
 
 	if (run->task.finished || run->write_pending || now_ns < run->next_write_ns)
+		return;
+	if (run->status.phase == NPT_TASK_PENDING && now_ns < run->seen_ns + WRITE_PERIOD_NS)
 		return;
 	status = npt_task_status_to_json(&run->status);
 	text = json_dumps(status, JSON_COMPACT);

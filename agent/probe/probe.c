@@ -7,6 +7,7 @@
 #include "agent/probe/probe.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,12 @@
 #include "bpf/measure.skel.h"
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
+
+/*
+ * What a socket's entry takes in the kernel, which no map's memlock counts: struct npt_conn with
+ * its bpf_local_storage_elem, and the socket's bpf_local_storage; slabs of 256 each.
+ */
+#define ENTRY_BYTES 512
 
 enum link_id {
 	LINK_STATE,
@@ -40,6 +47,7 @@ struct npt_probe {
 	struct bpf_link *links[LINK_COUNT];
 	struct npt_bpf_slot *slots;
 	struct npt_probe_options options;
+	uint64_t sockets_max; /* in any fold */
 };
 
 /* enum npt_call_kind in bpf/slices.bpf.h. */
@@ -68,8 +76,8 @@ static void choose_programs(struct npt_probe *probe)
 	struct npt_bpf_measure *skeleton = probe->skeleton;
 	const struct npt_features *features = probe->features;
 	bool operations = probe->options.operations;
-	bool write_begin = npt_features_tracepoint(features, "tcp_sendmsg_locked") > 0;
-	bool drop = npt_features_tracepoint(features, "kfree_skb") >= 4;
+	bool write_begin = npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LOCKED) > 0;
+	bool drop = npt_features_tracepoint(features, NPT_TRACEPOINT_FREE_SKB) >= 4;
 
 	(void)bpf_program__set_autoload(skeleton->progs.npt_write_begin, operations && write_begin);
 	(void)bpf_program__set_autoload(skeleton->progs.npt_write_end, operations);
@@ -79,23 +87,22 @@ static void choose_programs(struct npt_probe *probe)
 	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_exit, probe->options.slices);
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(timed_calls); i++)
 		skeleton->rodata->npt_call_kinds[timed_calls[i].number] = timed_calls[i].kind;
-	skeleton->rodata->npt_reason_not_specified =
-		npt_features_reason(features, "SKB_DROP_REASON_NOT_SPECIFIED");
-	skeleton->rodata->npt_reason_queue_purge =
-		npt_features_reason(features, "SKB_DROP_REASON_QUEUE_PURGE");
+	skeleton->rodata->npt_reason_not_specified = npt_features_reason(features, "NOT_SPECIFIED");
+	skeleton->rodata->npt_reason_queue_purge = npt_features_reason(features, "QUEUE_PURGE");
 	skeleton->rodata->npt_reason_consumed = npt_features_reason(features, "SKB_CONSUMED");
 }
 
 static int check_kernel(const struct npt_features *features,
 			const struct npt_probe_options *options, struct npt_error *err)
 {
-	if (npt_features_tracepoint(features, "inet_sock_set_state") < 0)
+	if (npt_features_tracepoint(features, NPT_TRACEPOINT_SET_STATE) < 0)
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel lacks the tracepoint inet_sock_set_state (4.16+)");
 	if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_SK_STORAGE, NULL) != 1)
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel lacks socket storage for tracing (5.11+)");
-	if (options->operations && npt_features_tracepoint(features, "sock_send_length") < 0)
+	if (options->operations &&
+	    npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LENGTH) < 0)
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel lacks the tracepoint sock_send_length (6.3+): "
 				     "leave out the layer Operations (--layers Base)");
@@ -216,6 +223,7 @@ int npt_probe_open(struct npt_probe **probe_ret, const struct npt_features *feat
 		return explain_load(-errno, err);
 	choose_programs(probe);
 	r = npt_bpf_measure__load(probe->skeleton);
+	(void)malloc_trim(0); /* libbpf had the kernel's BTF in memory for it */
 	if (r < 0)
 		return explain_load(r, err);
 	r = map_slots(probe, err);
@@ -262,23 +270,36 @@ static int run_iterator(struct npt_probe *probe, enum link_id id, struct npt_err
 	return 0;
 }
 
-int npt_probe_find_sockets(struct npt_probe *probe, struct npt_error *err)
+static int find(struct npt_probe *probe, enum npt_bpf_find what, struct npt_error *err)
 {
-	for (__u32 what = NPT_FIND_LISTENERS; what <= NPT_FIND_SERVERS; what++) {
-		int r;
+	probe->skeleton->bss->npt_find_what = what;
+	return run_iterator(probe, LINK_FIND, err);
+}
 
-		probe->skeleton->bss->npt_find_what = what;
-		r = run_iterator(probe, LINK_FIND, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+int npt_probe_find_older(struct npt_probe *probe, struct npt_error *err)
+{
+	int r = find(probe, NPT_FIND_LISTENERS, err);
+
+	if (r == 0)
+		r = find(probe, NPT_FIND_CLIENTS, err);
+	return r == 0 ? find(probe, NPT_FIND_SERVERS, err) : r;
+}
+
+int npt_probe_find_left_over(struct npt_probe *probe, struct npt_error *err)
+{
+	return find(probe, NPT_FIND_ALL, err);
 }
 
 int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
 {
+	int r;
+
 	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
-	return run_iterator(probe, LINK_WALK, err);
+	probe->skeleton->bss->npt_walk_sockets = 0;
+	r = run_iterator(probe, LINK_WALK, err);
+	if (probe->skeleton->bss->npt_walk_sockets > probe->sockets_max)
+		probe->sockets_max = probe->skeleton->bss->npt_walk_sockets;
+	return r;
 }
 
 int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
@@ -451,7 +472,13 @@ uint64_t npt_probe_map_bytes(struct npt_probe *probe)
 				bytes += strtoull(line + 9, NULL, 10);
 		}
 	}
-	return bytes;
+	return bytes + probe->sockets_max * ENTRY_BYTES;
+}
+
+uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe)
+{
+	(void)probe;
+	return sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX;
 }
 
 bool npt_probe_times_writes(const struct npt_probe *probe)

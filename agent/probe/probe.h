@@ -43,8 +43,10 @@ int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32
 /* Empties the scope's slots and gives them back; once nobody reads them any more. */
 void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope);
 
-/* Looks for sockets that are older than the task or have no owner yet. */
-int npt_probe_find_sockets(struct npt_probe *probe, struct npt_error *err);
+/* Looks for sockets that are older than a new scope. */
+int npt_probe_find_older(struct npt_probe *probe, struct npt_error *err);
+/* Looks, some time later, for those that were in no process's hands then, or have no owner yet. */
+int npt_probe_find_left_over(struct npt_probe *probe, struct npt_error *err);
 /* Brings every edge up to date with its connections. */
 int npt_probe_fold(struct npt_probe *probe, struct npt_error *err);
 
@@ -54,8 +56,10 @@ bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key
 		       struct npt_bpf_process *process_ret);
 uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss);
 uint64_t npt_probe_other_connections(struct npt_probe *probe, uint32_t scope);
-/* What the kernel holds for us, in bytes. */
+/* What the kernel holds for us, in bytes; socket storage at its largest. */
 uint64_t npt_probe_map_bytes(struct npt_probe *probe);
+/* How much of it is mapped into this process, and so part of its RSS. */
+uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe);
 
 /* Whether this kernel gives: times of writes, drops with reasons. */
 bool npt_probe_times_writes(const struct npt_probe *probe);
