@@ -19,22 +19,20 @@
 #include "controller/agents.h"
 #include "controller/api.h"
 #include "controller/events.h"
-#include "controller/health.h"
 #include "controller/ingest.h"
-#include "controller/task_run.h"
+#include "controller/status.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
 #include "lib/core/strmap.h"
 #include "lib/kube/reflector.h"
+#include "lib/net/health.h"
 #include "lib/net/http_client.h"
 
 #define EVENTS_MAX      8192
 #define TASKS_MAX       2000
 #define PATH_TASKS      "/apis/netprof.io/v1alpha1/networkprofilingtasks"
-#define WRITE_PERIOD_NS NPT_NS_PER_SECOND
 #define AGAIN_PERIOD_NS (10 * NPT_NS_PER_SECOND)
-#define SPOOL_MS        (UINT64_C(3600) * 1000)
 
 /* A task with the watch of its pods. */
 struct entry {
@@ -212,59 +210,6 @@ static void take_task(struct controller *controller, struct npt_task *task)
 	watch_pods(controller, entry);
 }
 
-static json_t *status_patch(const struct npt_task_run *run, const char *text)
-{
-	json_t *status = json_loads(text, 0, NULL);
-
-	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o}", "apiVersion", "netprof.io/v1alpha1",
-			 "kind", "NetworkProfilingTask", "metadata", "uid", run->task.uid, "name",
-			 run->task.name, "status", status);
-}
-
-/*
- * Writes if it differs and its time has come. The uid guards against a task made anew. Pending is
- * not written while the pods are about to be known: the one write of this second is to be the
- * start, before which no agent begins.
- */
-static void write_status(struct controller *controller, struct npt_task_run *run, uint64_t now_ns)
-{
-	npt_auto_free char *text = NULL;
-	json_t *status;
-
-	if (run->task.finished || run->write_pending || now_ns < run->next_write_ns)
-		return;
-	if (run->status.phase == NPT_TASK_PENDING && now_ns < run->seen_ns + WRITE_PERIOD_NS)
-		return;
-	status = npt_task_status_to_json(&run->status);
-	text = json_dumps(status, JSON_COMPACT);
-	json_decref(status);
-	if (run->written && strcmp(run->written, text) == 0)
-		return;
-	if (npt_api_write_status(controller->api, &run->task, status_patch(run, text)) < 0)
-		return;
-	run->write_pending = true;
-	run->next_write_ns = now_ns + WRITE_PERIOD_NS;
-	free(run->written);
-	run->written = npt_take(text);
-}
-
-static void take_written(struct npt_task_run *run, const struct npt_event *event)
-{
-	run->write_pending = false;
-	if (event->outcome == NPT_KUBE_OK) {
-		if (run->status.started_unix_ms && !run->start_written) {
-			run->start_written = true;
-			run->dirty = true;
-		}
-		return;
-	}
-	free(npt_take(run->written));
-	/* Gone or made anew: the watch says so. Everything else is tried again in a second. */
-	if (event->outcome != NPT_KUBE_NOT_FOUND && event->outcome != NPT_KUBE_CONFLICT)
-		npt_log_warning("status not written; it is tried again", "task", run->task.name,
-				"error", event->text);
-}
-
 static void want(struct controller *controller, const char *node, bool again)
 {
 	npt_auto(npt_channel_message_free) struct npt_channel_message *wanted =
@@ -309,7 +254,7 @@ static void reconcile_all(struct controller *controller, bool everything)
 		}
 		if (run->status.finished)
 			npt_reflector_free(npt_take(entry->pods));
-		write_status(controller, run, now_ns);
+		npt_status_write(controller->api, run, now_ns);
 	}
 	if (changed)
 		want_all(controller, now_ns >= controller->again_ns);
@@ -360,7 +305,7 @@ static void take_task_event(struct controller *controller, struct npt_event *eve
 		entry->run->dirty = true;
 		break;
 	case NPT_EVENT_WRITTEN:
-		take_written(entry->run, event);
+		npt_status_written(entry->run, event);
 		break;
 	default:
 		npt_strmap_remove(controller->tasks, event->uid); /* NPT_EVENT_TASK_GONE */
@@ -455,7 +400,7 @@ static int start(struct controller *controller, struct npt_error *err)
 				options->agent_account);
 	r = npt_ingest_open(&controller->ingest, options->ingest_key, options->ingest_url, err);
 	if (r >= 0)
-		r = npt_health_start(&controller->health, options->health, &controller->synced,
+		r = npt_health_serve(options->health, &controller->synced, &controller->health,
 				     err);
 	if (r >= 0)
 		r = npt_api_start(&controller->api, &controller->config, controller->events,

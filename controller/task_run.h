@@ -36,7 +36,8 @@ struct npt_task_run {
 	uint64_t seen_ns;       /* CLOCK_BOOTTIME when it was first seen by this process */
 	uint64_t next_write_ns; /* not before */
 	bool write_pending;
-	char *written; /* the status as it was written last */
+	bool start_pending; /* the write that is on its way has startTime in it */
+	char *written;      /* the status as it was written last */
 };
 
 struct npt_task_run *npt_task_run_new(const struct npt_task *task);

@@ -4,7 +4,7 @@
  * out and its metric becomes unavailable. Links are attached one by one, so that Base costs nothing
  * per operation and slices can come and go.
  */
-#include "agent/probe/probe.h"
+#include "agent/probe/probe_private.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -14,9 +14,7 @@
 #include <sys/syscall.h>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
-#include "bpf/measure.skel.h"
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 
@@ -25,30 +23,6 @@
  * its bpf_local_storage_elem, and the socket's bpf_local_storage; slabs of 256 each.
  */
 #define ENTRY_BYTES 512
-
-enum link_id {
-	LINK_STATE,
-	LINK_DROP,
-	LINK_WRITE_BEGIN,
-	LINK_WRITE_END,
-	LINK_READ_END,
-	LINK_FORK,
-	LINK_EXIT,
-	LINK_FIND,
-	LINK_WALK,
-	LINK_SYS_EXIT,
-	LINK_SYS_ENTER,
-	LINK_COUNT,
-};
-
-struct npt_probe {
-	const struct npt_features *features;
-	struct npt_bpf_measure *skeleton;
-	struct bpf_link *links[LINK_COUNT];
-	struct npt_bpf_slot *slots;
-	struct npt_probe_options options;
-	uint64_t sockets_max; /* in any fold */
-};
 
 /* enum npt_call_kind in bpf/slices.bpf.h. */
 enum { CALL_READ = 1, CALL_ACCEPT = 2, CALL_CLOSE = 3 };
@@ -147,8 +121,8 @@ static int map_slots(struct npt_probe *probe, struct npt_error *err)
 	return 0;
 }
 
-static int attach(struct npt_probe *probe, enum link_id id, struct bpf_program *program,
-		  struct npt_error *err)
+int npt_probe_attach(struct npt_probe *probe, enum npt_probe_link id, struct bpf_program *program,
+		     struct npt_error *err)
 {
 	struct bpf_link *link;
 
@@ -174,10 +148,11 @@ static int attach_walks(struct npt_probe *probe, struct npt_error *err)
 	options.sz = sizeof(options);
 	options.link_info = &info;
 	options.link_info_len = sizeof(info);
-	probe->links[LINK_FIND] = bpf_program__attach_iter(probe->skeleton->progs.npt_find, NULL);
-	probe->links[LINK_WALK] =
+	probe->links[NPT_LINK_FIND] =
+		bpf_program__attach_iter(probe->skeleton->progs.npt_find, NULL);
+	probe->links[NPT_LINK_WALK] =
 		bpf_program__attach_iter(probe->skeleton->progs.npt_walk, &options);
-	if (!probe->links[LINK_FIND] || !probe->links[LINK_WALK])
+	if (!probe->links[NPT_LINK_FIND] || !probe->links[NPT_LINK_WALK])
 		return npt_error_set(err, EOPNOTSUPP, "cannot attach the socket iterators: %s",
 				     npt_errno_name(errno));
 	return 0;
@@ -187,18 +162,18 @@ static int attach_all(struct npt_probe *probe, struct npt_error *err)
 {
 	struct npt_bpf_measure *skeleton = probe->skeleton;
 	const struct {
-		enum link_id id;
+		enum npt_probe_link id;
 		struct bpf_program *program;
 	} hooks[] = {
-		{ LINK_STATE, skeleton->progs.npt_set_state },
-		{ LINK_DROP, skeleton->progs.npt_drop },
-		{ LINK_WRITE_END, skeleton->progs.npt_write_end },
-		{ LINK_READ_END, skeleton->progs.npt_read_end },
-		{ LINK_WRITE_BEGIN, skeleton->progs.npt_write_begin },
+		{ NPT_LINK_STATE, skeleton->progs.npt_set_state },
+		{ NPT_LINK_DROP, skeleton->progs.npt_drop },
+		{ NPT_LINK_WRITE_END, skeleton->progs.npt_write_end },
+		{ NPT_LINK_READ_END, skeleton->progs.npt_read_end },
+		{ NPT_LINK_WRITE_BEGIN, skeleton->progs.npt_write_begin },
 	};
 
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(hooks); i++) {
-		int r = attach(probe, hooks[i].id, hooks[i].program, err);
+		int r = npt_probe_attach(probe, hooks[i].id, hooks[i].program, err);
 
 		if (r < 0)
 			return r;
@@ -243,7 +218,7 @@ void npt_probe_close(struct npt_probe *probe)
 {
 	if (!probe)
 		return;
-	for (int i = LINK_COUNT - 1; i >= 0; i--)
+	for (int i = NPT_LINK_COUNT - 1; i >= 0; i--)
 		(void)bpf_link__destroy(probe->links[i]);
 	if (probe->slots)
 		(void)munmap(probe->slots, sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX);
@@ -251,8 +226,7 @@ void npt_probe_close(struct npt_probe *probe)
 	free(probe);
 }
 
-/* Runs an iterator to its end; our programs write nothing, so there is nothing to read. */
-static int run_iterator(struct npt_probe *probe, enum link_id id, struct npt_error *err)
+int npt_probe_run_iterator(struct npt_probe *probe, enum npt_probe_link id, struct npt_error *err)
 {
 	npt_auto_close int fd = bpf_iter_create(bpf_link__fd(probe->links[id]));
 	char nothing[64];
@@ -273,7 +247,7 @@ static int run_iterator(struct npt_probe *probe, enum link_id id, struct npt_err
 static int find(struct npt_probe *probe, enum npt_bpf_find what, struct npt_error *err)
 {
 	probe->skeleton->bss->npt_find_what = what;
-	return run_iterator(probe, LINK_FIND, err);
+	return npt_probe_run_iterator(probe, NPT_LINK_FIND, err);
 }
 
 int npt_probe_find_older(struct npt_probe *probe, struct npt_error *err)
@@ -296,128 +270,10 @@ int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
 
 	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
 	probe->skeleton->bss->npt_walk_sockets = 0;
-	r = run_iterator(probe, LINK_WALK, err);
+	r = npt_probe_run_iterator(probe, NPT_LINK_WALK, err);
 	if (probe->skeleton->bss->npt_walk_sockets > probe->sockets_max)
 		probe->sockets_max = probe->skeleton->bss->npt_walk_sockets;
 	return r;
-}
-
-int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
-			bool by_process, uint32_t edges_max, struct npt_error *err)
-{
-	struct npt_bpf_scope_state state = { .edges_max = edges_max };
-	struct npt_bpf_scope value = { .id = scope, .by_process = by_process };
-	int r;
-
-	if (by_process && !probe->links[LINK_FORK]) {
-		r = attach(probe, LINK_FORK, probe->skeleton->progs.npt_fork, err);
-		if (r < 0)
-			return r;
-		r = attach(probe, LINK_EXIT, probe->skeleton->progs.npt_exit, err);
-		if (r < 0)
-			return r;
-	}
-	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_scope_state), &scope, &state,
-				BPF_ANY) < 0 ||
-	    bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes), &netns_inode, &value,
-				BPF_NOEXIST) < 0)
-		return npt_error_set(err, errno, "cannot add a scope: %s", npt_errno_name(errno));
-	return 0;
-}
-
-int npt_probe_add_member(struct npt_probe *probe, uint32_t scope, uint32_t pid,
-			 struct npt_error *err)
-{
-	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_members), &pid, &scope,
-				BPF_ANY) < 0)
-		return npt_error_set(err, errno, "cannot add process %u: %s", pid,
-				     npt_errno_name(errno));
-	return 0;
-}
-
-uint32_t npt_probe_members(struct npt_probe *probe, uint32_t scope)
-{
-	int fd = bpf_map__fd(probe->skeleton->maps.npt_members);
-	uint32_t count = 0, pid, next, member;
-	uint32_t *previous = NULL;
-
-	while (bpf_map_get_next_key(fd, previous, &next) == 0) {
-		pid = next;
-		previous = &pid;
-		if (bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
-			count++;
-	}
-	return count;
-}
-
-static void delete_members(struct npt_probe *probe, uint32_t scope)
-{
-	int fd = bpf_map__fd(probe->skeleton->maps.npt_members);
-	uint32_t pid, member;
-	uint32_t *previous = NULL, next;
-
-	while (bpf_map_get_next_key(fd, previous, &next) == 0) {
-		if (previous && bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
-			(void)bpf_map_delete_elem(fd, &pid);
-		pid = next;
-		previous = &pid;
-	}
-	if (previous && bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
-		(void)bpf_map_delete_elem(fd, &pid);
-}
-
-int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
-			   struct npt_error *err)
-{
-	int r;
-
-	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes), &netns_inode);
-	delete_members(probe, scope);
-	probe->skeleton->bss->npt_walk_scope = scope;
-	probe->skeleton->bss->npt_walk_mode = NPT_WALK_DELETE;
-	r = run_iterator(probe, LINK_WALK, err);
-	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
-	return r;
-}
-
-/* Deletes every entry whose key carries this scope at the given place. */
-static void delete_scope_keys(const struct bpf_map *map, size_t scope_offset, uint32_t scope)
-{
-	int fd = bpf_map__fd(map);
-	size_t size = bpf_map__key_size(map);
-	npt_auto_free unsigned char *key = npt_alloc(1, size);
-	npt_auto_free unsigned char *next = npt_alloc(1, size);
-	bool more = bpf_map_get_next_key(fd, NULL, key) == 0;
-
-	while (more) {
-		uint32_t found;
-
-		more = bpf_map_get_next_key(fd, key, next) == 0;
-		memcpy(&found, key + scope_offset, sizeof(found));
-		if (found == scope)
-			(void)bpf_map_delete_elem(fd, key);
-		memcpy(key, next, size);
-	}
-}
-
-void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope)
-{
-	int free_fd = bpf_map__fd(probe->skeleton->maps.npt_free_slots);
-
-	delete_scope_keys(probe->skeleton->maps.npt_edges,
-			  __builtin_offsetof(struct npt_bpf_edge_key, process.scope), scope);
-	delete_scope_keys(probe->skeleton->maps.npt_processes,
-			  __builtin_offsetof(struct npt_bpf_process_key, scope), scope);
-	/* struct npt_endpoint_key: address[16], scope. */
-	delete_scope_keys(probe->skeleton->maps.npt_listening, 16, scope);
-	delete_scope_keys(probe->skeleton->maps.npt_client_ends, 16, scope);
-	for (__u32 i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && probe->slots[i].ever_used; i++) {
-		if (probe->slots[i].key.process.scope != scope)
-			continue;
-		memset(&probe->slots[i], 0, sizeof(probe->slots[i]));
-		probe->slots[i].ever_used = 1;
-		(void)bpf_map_update_elem(free_fd, NULL, &i, BPF_ANY);
-	}
 }
 
 struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe)
@@ -483,24 +339,24 @@ uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe)
 
 bool npt_probe_times_writes(const struct npt_probe *probe)
 {
-	return probe->links[LINK_WRITE_BEGIN] != NULL;
+	return probe->links[NPT_LINK_WRITE_BEGIN] != NULL;
 }
 
 bool npt_probe_sees_drops(const struct npt_probe *probe)
 {
-	return probe->links[LINK_DROP] != NULL;
+	return probe->links[NPT_LINK_DROP] != NULL;
 }
 
 int npt_probe_slice_begin(struct npt_probe *probe, struct npt_error *err)
 {
 	struct npt_bpf_measure *skeleton = probe->skeleton;
-	int r = attach(probe, LINK_SYS_EXIT, skeleton->progs.npt_sys_exit, err);
+	int r = npt_probe_attach(probe, NPT_LINK_SYS_EXIT, skeleton->progs.npt_sys_exit, err);
 
 	if (r < 0)
 		return r;
 	skeleton->bss->npt_slice_number++;
 	skeleton->bss->npt_slice_on = 1;
-	return attach(probe, LINK_SYS_ENTER, skeleton->progs.npt_sys_enter, err);
+	return npt_probe_attach(probe, NPT_LINK_SYS_ENTER, skeleton->progs.npt_sys_enter, err);
 }
 
 /*
@@ -509,8 +365,8 @@ int npt_probe_slice_begin(struct npt_probe *probe, struct npt_error *err)
  */
 void npt_probe_slice_end(struct npt_probe *probe)
 {
-	(void)bpf_link__destroy(probe->links[LINK_SYS_ENTER]);
-	(void)bpf_link__destroy(probe->links[LINK_SYS_EXIT]);
-	probe->links[LINK_SYS_ENTER] = NULL;
-	probe->links[LINK_SYS_EXIT] = NULL;
+	(void)bpf_link__destroy(probe->links[NPT_LINK_SYS_ENTER]);
+	(void)bpf_link__destroy(probe->links[NPT_LINK_SYS_EXIT]);
+	probe->links[NPT_LINK_SYS_ENTER] = NULL;
+	probe->links[NPT_LINK_SYS_EXIT] = NULL;
 }
