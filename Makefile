@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. make help tells what there is.
-.PHONY: help deps dev release test test-tidy test-unit test-accuracy mutants bench demo format clean
+.PHONY: help deps dev release test test-tidy test-unit test-accuracy mutants bench soak demo format clean
 
 JOBS ?= $(shell nproc)
 
@@ -13,6 +13,7 @@ help:
 	@echo "make demo      a real Kubernetes, the chart, pods that talk, a task and its result; all gone at the end"
 	@echo "make mutants   break the code in known ways: each time a named test must turn red"
 	@echo "make bench     what measuring costs, beside the floor, A/B interleaved"
+	@echo "make soak      what takes longer: many seeds, fuzzing, the cluster again and again"
 	@echo "make format    clang-format over all C files"
 
 deps:
@@ -33,6 +34,9 @@ mutants: dev
 
 bench: release
 	@tests/bench/run
+
+soak: deps
+	@tests/soak/run
 
 demo: deps
 	@demo/run

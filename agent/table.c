@@ -9,7 +9,7 @@
 
 #include "lib/core/alloc.h"
 
-#define ROW "%-22.22s %-2s %-34.34s %6s %8s %8s %8s %8s %9s %9s %9s %9s %6s %6s\n"
+#define ROW "%-22.22s %-2s %-34.34s %6s %6s %8s %8s %8s %8s %9s %9s %9s %9s %6s %6s\n"
 
 /* "0" to "9999", then "10.0k", "1.2M": at most 6 characters. */
 static const char *short_number(uint64_t value, char *out, size_t size_bytes)
@@ -71,7 +71,7 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 {
 	const struct npt_metric *write = &edge->metrics[NPT_METRIC_WRITE];
 	const struct npt_metric *read = &edge->metrics[NPT_METRIC_READ];
-	char process[NPT_PROCESS_BYTES + 16], peer[NPT_NAME_BYTES + 16], n[11][24];
+	char process[NPT_PROCESS_BYTES + 16], peer[NPT_NAME_BYTES + 16], n[12][24];
 
 	(void)snprintf(process, sizeof(process), "%s[%u]", edge->process.name, edge->process.pid);
 	peer_text(&edge->peer, peer, sizeof(peer));
@@ -79,6 +79,8 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 		out, ROW, process, edge->role == NPT_ROLE_SERVER ? "<-" : "->", peer,
 		short_number(edge->connections.opened + edge->connections.found, n[0],
 			     sizeof(n[0])),
+		short_number(sum_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX), n[11],
+			     sizeof(n[11])),
 		short_number(edge->sent.bytes, n[1], sizeof(n[1])),
 		short_number(edge->received.bytes, n[2], sizeof(n[2])),
 		short_number(write->count, n[3], sizeof(n[3])),
@@ -109,9 +111,9 @@ void npt_table_render(const struct npt_report *report, size_t rows_max, struct n
 	for (size_t i = 0; i < report->edges_count; i++)
 		sorted[i] = &report->edges[i];
 	qsort(sorted, report->edges_count, sizeof(*sorted), by_bytes);
-	(void)npt_buffer_appendf(out, ROW, "PROCESS", "", "PEER", "CONNS", "SENT", "RECEIVED",
-				 "WRITES", "READS", "WRITE-P95", "READ-P95", "RTT-P95", "CONN-P95",
-				 "RETR", "DROPS");
+	(void)npt_buffer_appendf(out, ROW, "PROCESS", "", "PEER", "CONNS", "FAILED", "SENT",
+				 "RECEIVED", "WRITES", "READS", "WRITE-P95", "READ-P95", "RTT-P95",
+				 "CONN-P95", "RETR", "DROPS");
 	for (size_t i = 0; i < report->edges_count && i < rows_max; i++)
 		render_row(sorted[i], out);
 	if (report->edges_count == 0)

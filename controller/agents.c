@@ -21,7 +21,11 @@
 struct agent {
 	uint64_t socket;
 	char instance[NPT_UID_BYTES];
-	char *sent; /* the wanted state as it was sent last, without times */
+	char *sent;   /* the wanted state as it was sent last, without times */
+	bool greeted; /* it said hello: before that it is told nothing */
+	/* What it holds by its hello, until the first wanted state that answers it. */
+	char (*held)[NPT_UID_BYTES];
+	size_t held_count;
 };
 
 struct npt_agents {
@@ -36,6 +40,7 @@ static void free_agent(void *item)
 	struct agent *agent = item;
 
 	free(agent->sent);
+	free(agent->held);
 	free(agent);
 }
 
@@ -145,6 +150,7 @@ void npt_agents_admit(struct npt_agents *agents, uint64_t socket, const char *no
 		}
 	}
 	agent->socket = socket;
+	agent->greeted = false;
 	free(npt_take(agent->sent));
 	(void)npt_server_socket_accept(agents->server, socket);
 	npt_log_info("agent connected", "node", node);
@@ -184,12 +190,27 @@ const char *npt_agents_instance(const struct npt_agents *agents, const char *nod
 	return agent ? agent->instance : "";
 }
 
-void npt_agents_set_instance(struct npt_agents *agents, const char *node, const char *instance)
+void npt_agents_hello(struct npt_agents *agents, const char *node,
+		      const struct npt_channel_message *hello)
 {
 	struct agent *agent = npt_strmap_get(agents->by_node, node);
 
-	if (agent)
-		(void)snprintf(agent->instance, sizeof(agent->instance), "%s", instance);
+	if (!agent)
+		return;
+	agent->greeted = true;
+	memcpy(agent->instance, hello->instance, sizeof(agent->instance));
+	free(agent->held);
+	agent->held = npt_alloc(hello->held_count, sizeof(*agent->held));
+	agent->held_count = hello->held_count;
+	for (size_t i = 0; i < hello->held_count; i++)
+		memcpy(agent->held[i], hello->held[i].task_uid, sizeof(agent->held[i]));
+}
+
+const char *npt_agents_held_at(const struct npt_agents *agents, const char *node, size_t index)
+{
+	const struct agent *agent = npt_strmap_get(agents->by_node, node);
+
+	return agent && index < agent->held_count ? agent->held[index] : NULL;
 }
 
 bool npt_agents_is_connected(const struct npt_agents *agents, const char *node)
@@ -241,9 +262,10 @@ void npt_agents_want(struct npt_agents *agents, const char *node,
 	struct agent *agent = npt_strmap_get(agents->by_node, node);
 	npt_auto_free char *now = fingerprint(wanted);
 
-	if (!agent || (!again && agent->sent && strcmp(agent->sent, now) == 0))
+	if (!agent || !agent->greeted || (!again && agent->sent && strcmp(agent->sent, now) == 0))
 		return;
 	npt_agents_send(agents, agent->socket, wanted);
 	free(agent->sent);
 	agent->sent = npt_take(now);
+	agent->held_count = 0;
 }

@@ -32,15 +32,19 @@ void npt_agents_closed(struct npt_agents *agents, uint64_t socket);
 const char *npt_agents_node(const struct npt_agents *agents, uint64_t socket);
 /* Of its last hello; "" before it. */
 const char *npt_agents_instance(const struct npt_agents *agents, const char *node);
-void npt_agents_set_instance(struct npt_agents *agents, const char *node, const char *instance);
+/* It said hello: who it is, what it holds. */
+void npt_agents_hello(struct npt_agents *agents, const char *node,
+		      const struct npt_channel_message *hello);
+/* The uid of a task that it holds by its hello and was told nothing about yet; NULL beyond. */
+const char *npt_agents_held_at(const struct npt_agents *agents, const char *node, size_t index);
 bool npt_agents_is_connected(const struct npt_agents *agents, const char *node);
 size_t npt_agents_count(const struct npt_agents *agents);
 const char *npt_agents_node_at(const struct npt_agents *agents, size_t index);
 void npt_agents_send(struct npt_agents *agents, uint64_t socket,
 		     const struct npt_channel_message *message);
 /*
- * Sends the wanted state to a node, if it differs from what was sent last but for the time that
- * remains, or if it must be said again.
+ * Sends the wanted state to a node that said hello, if it differs from what was sent last but for
+ * the time that remains, or if it must be said again.
  */
 void npt_agents_want(struct npt_agents *agents, const char *node,
 		     const struct npt_channel_message *wanted, bool again);

@@ -52,7 +52,8 @@ struct controller {
 	struct npt_strmap *tasks; /* uid -> entry */
 	struct npt_ingest ingest;
 	uint64_t again_ns;
-	atomic_bool synced;
+	atomic_bool synced; /* of the health server: the tasks were listed */
+	bool tasks_known;   /* the same, and what was listed has been taken */
 };
 
 static atomic_bool stop_asked;
@@ -106,6 +107,7 @@ static void on_tasks_synced(void *context)
 	struct controller *controller = context;
 
 	atomic_store(&controller->synced, true);
+	npt_event_push(controller->events, npt_event_new(NPT_EVENT_TASKS_SYNCED));
 }
 
 static void on_trouble(void *context, const char *text)
@@ -144,6 +146,16 @@ static void on_pod_deleted(void *context, const char *namespace_name, const char
 	npt_event_push(entry->controller->events, event);
 }
 
+static void on_pods_trouble(void *context, const char *text)
+{
+	struct entry *entry = context;
+	struct npt_event *event = pod_event(entry, NPT_EVENT_PODS_TROUBLE);
+
+	on_trouble(context, text);
+	event->text = npt_strdup(text);
+	npt_event_push(entry->controller->events, event);
+}
+
 static void on_pods_synced(void *context)
 {
 	struct entry *entry = context;
@@ -174,7 +186,7 @@ static void watch_pods(struct controller *controller, struct entry *entry)
 		.on_object = on_pod,
 		.on_delete = on_pod_deleted,
 		.on_synced = on_pods_synced,
-		.on_trouble = on_trouble,
+		.on_trouble = on_pods_trouble,
 	};
 	struct npt_error err = NPT_ERROR_NONE;
 
@@ -207,7 +219,26 @@ static void take_task(struct controller *controller, struct npt_task *task)
 	if (controller->options->result_url && controller->ingest.key)
 		(void)snprintf(entry->run->status.result_url, sizeof(entry->run->status.result_url),
 			       "%s/%s", controller->options->result_url, task->uid);
-	watch_pods(controller, entry);
+	if (entry->run->task.invalid[0] == '\0')
+		watch_pods(controller, entry);
+}
+
+/*
+ * Whether it is known of all that the agent holds if it is still wanted. What a wanted state does
+ * not name, an agent lets go of, with its numbers; so a controller that has just begun says nothing
+ * before its tasks and their pods were listed.
+ */
+static bool knows_what_is_wanted(const struct controller *controller, const char *node)
+{
+	const char *uid;
+
+	for (size_t i = 0; (uid = npt_agents_held_at(controller->agents, node, i)); i++) {
+		const struct entry *entry = npt_strmap_get(controller->tasks, uid);
+
+		if (entry && npt_task_run_is_undecided(entry->run))
+			return false;
+	}
+	return controller->tasks_known;
 }
 
 static void want(struct controller *controller, const char *node, bool again)
@@ -216,6 +247,8 @@ static void want(struct controller *controller, const char *node, bool again)
 		npt_channel_message_new(NPT_CHANNEL_WANTED);
 	uint64_t now_unix_ms = npt_clock_unix_ms();
 
+	if (!knows_what_is_wanted(controller, node))
+		return;
 	(void)snprintf(wanted->epoch, sizeof(wanted->epoch), "1");
 	wanted->assignments = npt_alloc(NPT_CHANNEL_ASSIGNMENTS_MAX, sizeof(*wanted->assignments));
 	for (size_t i = 0; i < npt_strmap_count(controller->tasks); i++) {
@@ -272,7 +305,7 @@ static void take_frame(struct controller *controller, struct npt_event *event)
 	if (message->type == NPT_CHANNEL_HELLO) {
 		npt_log_info("agent says hello", "node", node, "version", message->version,
 			     "kernel", message->kernel);
-		npt_agents_set_instance(controller->agents, node, message->instance);
+		npt_agents_hello(controller->agents, node, message);
 		want(controller, node, true);
 	} else if (message->type == NPT_CHANNEL_RESOLVE) {
 		(void)npt_api_resolve(controller->api, event->socket, npt_take(event->message));
@@ -300,9 +333,11 @@ static void take_task_event(struct controller *controller, struct npt_event *eve
 	case NPT_EVENT_POD_GONE:
 		npt_task_run_pod_gone(entry->run, event->text);
 		break;
+	case NPT_EVENT_PODS_TROUBLE:
+		npt_task_run_pods_trouble(entry->run, event->text);
+		break;
 	case NPT_EVENT_PODS_SYNCED:
-		entry->run->pods_synced = true;
-		entry->run->dirty = true;
+		npt_task_run_pods_synced(entry->run);
 		break;
 	case NPT_EVENT_WRITTEN:
 		npt_status_written(entry->run, event);
@@ -341,12 +376,16 @@ static void take_agent_event(struct controller *controller, struct npt_event *ev
 
 static void take_event(struct controller *controller, struct npt_event *event)
 {
-	if (event->kind == NPT_EVENT_TASK)
+	if (event->kind == NPT_EVENT_TASK) {
 		take_task(controller, event->task);
-	else if (event->kind <= NPT_EVENT_PODS_SYNCED || event->kind == NPT_EVENT_WRITTEN)
+	} else if (event->kind == NPT_EVENT_TASKS_SYNCED) {
+		controller->tasks_known = true;
+		want_all(controller, false);
+	} else if (event->kind <= NPT_EVENT_PODS_SYNCED || event->kind == NPT_EVENT_WRITTEN) {
 		take_task_event(controller, event);
-	else
+	} else {
 		take_agent_event(controller, event);
+	}
 }
 
 static void loop(struct controller *controller)

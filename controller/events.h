@@ -12,11 +12,12 @@
 #include "lib/model/task.h"
 
 enum npt_event_kind {
-	NPT_EVENT_TASK,      /* task */
-	NPT_EVENT_TASK_GONE, /* uid */
-	NPT_EVENT_TASKS_SYNCED,
+	NPT_EVENT_TASK,         /* task */
+	NPT_EVENT_TASK_GONE,    /* uid */
+	NPT_EVENT_TASKS_SYNCED, /* every task that there is was told */
 	NPT_EVENT_POD,          /* uid of the task, pod */
 	NPT_EVENT_POD_GONE,     /* uid of the task, text: uid of the pod */
+	NPT_EVENT_PODS_TROUBLE, /* uid of the task, text: why its pods are not known */
 	NPT_EVENT_PODS_SYNCED,  /* uid of the task */
 	NPT_EVENT_AGENT_OPEN,   /* socket, text: the Authorization header */
 	NPT_EVENT_AGENT_FRAME,  /* socket, message */
@@ -24,7 +25,6 @@ enum npt_event_kind {
 	NPT_EVENT_REVIEWED,     /* socket, outcome, text: the node or why not */
 	NPT_EVENT_WRITTEN,      /* uid of the task, outcome, text: error; version */
 	NPT_EVENT_NAMED,        /* socket, message: names */
-	NPT_EVENT_TROUBLE,      /* text */
 };
 
 struct npt_event {

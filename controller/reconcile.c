@@ -171,6 +171,15 @@ static void resolve(struct npt_task_run *run, const struct tally *tally, uint64_
 		finish(run, NPT_TASK_FAILED, "NoEligibleTargets", message, now_unix_ms);
 }
 
+static void wait_for_pods(struct npt_task_run *run, uint64_t now_unix_ms)
+{
+	run->status.phase = NPT_TASK_PENDING;
+	memcpy(run->status.message, run->pods_trouble, sizeof(run->status.message));
+	if (run->pods_trouble[0])
+		set_condition(run, NPT_CONDITION_TARGETS_RESOLVED, NPT_CONDITION_UNKNOWN,
+			      "PodsUnknown", run->pods_trouble, now_unix_ms);
+}
+
 static void judge_results(struct npt_task_run *run, const struct tally *tally, bool ended,
 			  uint64_t now_unix_ms)
 {
@@ -255,11 +264,17 @@ void npt_task_run_reconcile(struct npt_task_run *run, uint64_t now_unix_ms, uint
 	memcpy(run->status.layers, run->task.layers, sizeof(run->status.layers));
 	describe_target(run);
 	describe_pods(run, now_ns, is_connected, context, &tally);
+	if (run->task.invalid[0]) {
+		set_condition(run, NPT_CONDITION_ACCEPTED, NPT_CONDITION_FALSE, "InvalidSpec",
+			      run->task.invalid, now_unix_ms);
+		finish(run, NPT_TASK_FAILED, "InvalidSpec", run->task.invalid, now_unix_ms);
+		return;
+	}
 	set_condition(run, NPT_CONDITION_ACCEPTED, NPT_CONDITION_TRUE, "Valid", "", now_unix_ms);
 	if (run->task.cancel)
 		finish(run, NPT_TASK_CANCELLED, "Cancelled", "spec.cancel was set", now_unix_ms);
 	else if (!run->pods_synced)
-		run->status.phase = NPT_TASK_PENDING;
+		wait_for_pods(run, now_unix_ms);
 	else if (run->task.started_unix_ms == 0)
 		resolve(run, &tally, now_unix_ms);
 	if (!run->status.finished && run->task.started_unix_ms)

@@ -108,6 +108,20 @@ void npt_task_run_pod_gone(struct npt_task_run *run, const char *uid)
 	run->dirty = true;
 }
 
+void npt_task_run_pods_synced(struct npt_task_run *run)
+{
+	run->pods_synced = true;
+	run->pods_trouble[0] = '\0';
+	run->dirty = true;
+}
+
+void npt_task_run_pods_trouble(struct npt_task_run *run, const char *text)
+{
+	(void)snprintf(run->pods_trouble, sizeof(run->pods_trouble),
+		       "pods cannot be watched, it is tried again: %.180s", text);
+	run->dirty = true;
+}
+
 static void take_restart(struct npt_target_row *row, const char *instance)
 {
 	if (row->heard && strcmp(row->instance, instance) != 0) {
@@ -153,6 +167,11 @@ bool npt_task_run_wants(const struct npt_task_run *run, const char *node)
 			return true;
 	}
 	return false;
+}
+
+bool npt_task_run_is_undecided(const struct npt_task_run *run)
+{
+	return !is_over(run) && run->start_written && !run->pods_synced;
 }
 
 static void assignment_id(const struct npt_task_run *run, const char *node, char *out)

@@ -30,6 +30,7 @@ struct npt_task_run {
 	struct npt_target_row **rows;
 	size_t rows_count;
 	bool pods_synced;
+	char pods_trouble[NPT_TEXT_BYTES]; /* why the pods are not known yet; "": no trouble */
 	bool dirty;
 	bool start_written;     /* status.startTime is in the API server: agents may begin */
 	uint64_t skipped;       /* pods beyond maxTargets */
@@ -49,6 +50,10 @@ void npt_task_run_update(struct npt_task_run *run, const struct npt_task *task);
 /* A pod that matches, or not any more. */
 void npt_task_run_pod(struct npt_task_run *run, const struct npt_pod *pod);
 void npt_task_run_pod_gone(struct npt_task_run *run, const char *uid);
+/* All pods that match were told. */
+void npt_task_run_pods_synced(struct npt_task_run *run);
+/* They could not be told; it is tried again. */
+void npt_task_run_pods_trouble(struct npt_task_run *run, const char *text);
 /*
  * What the agent of a node said; what is not on that node is left out. Another instance than last
  * time is an agent that restarted: its numbers begin at 0 and are added to those before.
@@ -63,6 +68,8 @@ void npt_task_run_reconcile(struct npt_task_run *run, uint64_t now_unix_ms, uint
 			    npt_is_connected *is_connected, const void *context);
 /* Whether this node is to measure something for it now. */
 bool npt_task_run_wants(const struct npt_task_run *run, const char *node);
+/* It is running, but which pods it means is not known yet. */
+bool npt_task_run_is_undecided(const struct npt_task_run *run);
 /* The assignment of a node; targets point into fresh memory that the message owns. */
 void npt_task_run_assign(const struct npt_task_run *run, const char *node, uint64_t now_unix_ms,
 			 struct npt_assignment *assignment);

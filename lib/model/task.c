@@ -42,6 +42,16 @@ static void append_term(struct npt_buffer *out, struct npt_json_reader *reader, 
 		npt_json_fail(reader, "podSelector", "is too long");
 }
 
+/* A comma or a parenthesis in a label would mean something else in the text form. */
+static void check_label(struct npt_json_reader *reader, const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_./";
+
+	if (text[strspn(text, allowed)] != '\0')
+		npt_json_fail(reader, "podSelector", "has what can be no label");
+}
+
 static void append_labels(struct npt_json_reader *reader, const json_t *selector,
 			  struct npt_buffer *out)
 {
@@ -50,6 +60,9 @@ static void append_labels(struct npt_json_reader *reader, const json_t *selector
 
 	json_object_foreach(labels, key, value)
 	{
+		check_label(reader, key);
+		if (json_is_string(value))
+			check_label(reader, json_string_value(value));
 		if (json_is_string(value))
 			append_term(out, reader, "equal", key, json_string_value(value));
 		else
@@ -70,9 +83,12 @@ static void append_expression(struct npt_json_reader *reader, const json_t *expr
 
 	npt_json_text(reader, expression, "key", key, sizeof(key));
 	npt_json_text(reader, expression, "operator", operator, sizeof(operator));
+	check_label(reader, key);
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *value = json_string_value(json_array_get(list, i));
 
+		if (value)
+			check_label(reader, value);
 		if (!value || npt_buffer_appendf(&values, "%s%s", i ? "," : "", value) < 0)
 			npt_json_fail(reader, "values", "has something that is no short text");
 	}
@@ -174,6 +190,18 @@ static uint64_t read_time(const json_t *object, const char *key)
 	return text && npt_rfc3339_parse(text, &unix_ms) == 0 ? unix_ms : 0;
 }
 
+static void read_spec_or_say_why(const json_t *spec, struct npt_task *task)
+{
+	struct npt_error err = NPT_ERROR_NONE;
+	struct npt_json_reader reader = { .err = &err };
+
+	read_spec(&reader, spec, task);
+	if (reader.result == 0)
+		return;
+	npt_task_done(task);
+	(void)snprintf(task->invalid, sizeof(task->invalid), "spec: %.200s", err.text);
+}
+
 int npt_task_from_json(const json_t *object, struct npt_task *task_ret, struct npt_error *err)
 {
 	struct npt_json_reader reader = { .err = err };
@@ -187,15 +215,17 @@ int npt_task_from_json(const json_t *object, struct npt_task *task_ret, struct n
 	npt_json_text(&reader, metadata, "uid", task->uid, sizeof(task->uid));
 	npt_json_text(&reader, metadata, "resourceVersion", task->resource_version,
 		      sizeof(task->resource_version));
+	if (task->name[0] == '\0' || task->uid[0] == '\0')
+		npt_json_fail(&reader, "metadata", "has no name or no uid");
 	task->generation = json_integer_value(json_object_get(metadata, "generation"));
 	task->created_unix_ms = read_time(metadata, "creationTimestamp");
 	task->started_unix_ms = read_time(status, "startTime");
 	task->finished = json_is_true(json_object_get(status, "finished"));
-	read_spec(&reader, json_object_get(object, "spec"), task);
+	read_spec_or_say_why(json_object_get(object, "spec"), task);
 	if (reader.result == 0)
 		*task_ret = *task;
 	else
-		free(task->selector);
+		npt_task_done(task);
 	free(task);
 	return reader.result;
 }

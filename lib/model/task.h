@@ -55,11 +55,13 @@ struct npt_task {
 	uint32_t budget_memory_mib;
 	uint32_t start_deadline_seconds;
 	bool cancel;
+	char invalid[NPT_TEXT_BYTES]; /* why this spec cannot be carried out; "": it can */
 	/* of the status: what a new controller needs to go on */
 	uint64_t started_unix_ms; /* 0: not yet */
 	bool finished;
 };
 
+/* Fails only if it is not known which task it is; what is wrong with the spec is in invalid. */
 int npt_task_from_json(const json_t *object, struct npt_task *task_ret, struct npt_error *err);
 void npt_task_done(struct npt_task *task);
 const char *npt_task_phase_name(enum npt_task_phase phase);

@@ -94,7 +94,7 @@ def show(cluster, pods):
     assert time.monotonic() - begin < 5
 
 
-def test_a_node_measures_only_its_own_pods_of_the_task(pods):
+def test_a_node_measures_only_its_own_pods_of_the_task(cluster, pods):
     """A task on the server's pod: the client's node reports nothing, and its agent has no map at all."""
     cluster.apply(task(pods, "one", {"podSelector": {"matchLabels": {"side": "server"}}},
                        durationSeconds=12))
@@ -124,6 +124,8 @@ def test_a_bad_task_is_refused_with_words(cluster):
     assert "name at least one label" in refused({"target": {"podSelector": {}}})
     assert "either podSelector or podNames" in refused({"target": {}})
     assert "spec.durationSeconds" in refused({"target": {"podNames": ["x"]}, "durationSeconds": 0})
+    assert "podSelector.matchLabels.app" in refused(
+        {"target": {"podSelector": {"matchLabels": {"app": "a,b"}}}})
     assert "Unsupported value" in refused({"target": {"podNames": ["x"]}, "layers": ["Magic"]})
 
 

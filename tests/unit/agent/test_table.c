@@ -2,6 +2,7 @@
 #include "agent/table.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/support/test.h"
 
@@ -33,6 +34,19 @@ static void shows_most_bytes_first_and_says_what_it_leaves_out(void)
 	NPT_CHECK(strstr(out.data, "(1 more)"));
 }
 
+static void shows_connects_that_failed(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+
+	add_edge(report, "curl", 0);
+	npt_named_count_add(report->edges[0].connections.failed, NPT_EDGE_FAILED_MAX,
+			    "ECONNREFUSED", 17);
+	npt_table_render(report, 10, &out);
+	NPT_CHECK(strstr(out.data, "FAILED"));
+	NPT_CHECK(strstr(out.data, " 17 "));
+}
+
 static void says_that_there_is_nothing(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
@@ -44,6 +58,7 @@ static void says_that_there_is_nothing(void)
 
 static const struct npt_test tests[] = {
 	NPT_TEST(shows_most_bytes_first_and_says_what_it_leaves_out),
+	NPT_TEST(shows_connects_that_failed),
 	NPT_TEST(says_that_there_is_nothing),
 };
 NPT_TEST_MAIN(tests)

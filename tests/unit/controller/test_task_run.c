@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
@@ -69,6 +70,36 @@ static uint64_t bytes_sent(const struct npt_task_run *run)
 
 	npt_task_totals(&run->status, totals);
 	return totals->bytes_sent;
+}
+
+static void fails_at_once_when_the_spec_cannot_be_carried_out(void)
+{
+	npt_auto(npt_task_run_free) struct npt_task_run *run = new_run();
+
+	(void)snprintf(run->task.invalid, sizeof(run->task.invalid), "spec: podSelector is empty");
+	reconcile(run, 0);
+	NPT_CHECK_INT(run->status.phase, NPT_TASK_FAILED);
+	NPT_CHECK(run->status.finished);
+	NPT_CHECK_STR(run->status.message, "spec: podSelector is empty");
+	NPT_CHECK_INT(run->status.conditions[NPT_CONDITION_ACCEPTED].value, NPT_CONDITION_FALSE);
+	NPT_CHECK_STR(run->status.conditions[NPT_CONDITION_ACCEPTED].reason, "InvalidSpec");
+}
+
+static void says_why_pods_are_not_known_until_they_are(void)
+{
+	npt_auto(npt_task_run_free) struct npt_task_run *run = new_run();
+
+	run->pods_synced = false;
+	npt_task_run_pods_trouble(run, "403 pods is forbidden");
+	reconcile(run, 1000);
+	NPT_CHECK_INT(run->status.phase, NPT_TASK_PENDING);
+	NPT_CHECK(strstr(run->status.message, "403 pods is forbidden") != NULL);
+	NPT_CHECK_STR(run->status.conditions[NPT_CONDITION_TARGETS_RESOLVED].reason, "PodsUnknown");
+	add_pod(run, "a", "n1", false);
+	npt_task_run_pods_synced(run);
+	reconcile(run, 2000);
+	NPT_CHECK_INT(run->status.phase, NPT_TASK_RUNNING);
+	NPT_CHECK_STR(run->status.message, "");
 }
 
 static void says_that_no_pod_matches_and_fails_at_the_deadline(void)
@@ -181,6 +212,8 @@ static void a_conditions_time_changes_only_with_its_value(void)
 }
 
 static const struct npt_test tests[] = {
+	NPT_TEST(fails_at_once_when_the_spec_cannot_be_carried_out),
+	NPT_TEST(says_why_pods_are_not_known_until_they_are),
 	NPT_TEST(says_that_no_pod_matches_and_fails_at_the_deadline),
 	NPT_TEST(assigns_only_after_the_start_is_written),
 	NPT_TEST(believes_an_agent_only_about_its_own_node),
