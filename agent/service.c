@@ -113,13 +113,12 @@ static void send_message(struct service *service, const struct npt_channel_messa
 	(void)npt_websocket_send(service->websocket, frame, strlen(frame));
 }
 
-static void describe_all(struct service *service, bool with_pods,
-			 struct npt_channel_message *message)
+static void describe_all(struct service *service, struct npt_channel_message *hello)
 {
-	message->held = npt_alloc(service->assigned_count, sizeof(*message->held));
-	message->held_count = service->assigned_count;
+	hello->held = npt_alloc(service->assigned_count, sizeof(*hello->held));
+	hello->held_count = service->assigned_count;
 	for (size_t i = 0; i < service->assigned_count; i++)
-		npt_assigned_describe(service->assigned[i], with_pods, &message->held[i]);
+		npt_assigned_describe(service->assigned[i], false, &hello->held[i]);
 }
 
 static void say_hello(struct service *service)
@@ -138,19 +137,37 @@ static void say_hello(struct service *service)
 	(void)snprintf(hello->kernel, sizeof(hello->kernel), "%s", system.release);
 	hello->layers[NPT_LAYER_BASE] = true;
 	hello->layers[NPT_LAYER_OPERATIONS] = true;
-	describe_all(service, false, hello);
+	describe_all(service, hello);
 	send_message(service, hello);
+}
+
+/* Some pods of an assignment; each message stands for itself. */
+static void send_pods(struct service *service, const struct npt_held_assignment *held, size_t first)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *summary =
+		npt_channel_message_new(NPT_CHANNEL_SUMMARY);
+	size_t left = held->pods_count - first;
+
+	summary->held = npt_memdup(held, sizeof(*held));
+	summary->held_count = 1;
+	summary->held->pods_count =
+		left < NPT_CHANNEL_SUMMARY_PODS ? left : NPT_CHANNEL_SUMMARY_PODS;
+	summary->held->pods =
+		npt_memdup(held->pods + first, summary->held->pods_count * sizeof(*held->pods));
+	send_message(service, summary);
 }
 
 static void send_summary(struct service *service)
 {
-	npt_auto(npt_channel_message_free) struct npt_channel_message *summary =
-		npt_channel_message_new(NPT_CHANNEL_SUMMARY);
+	for (size_t i = 0; i < service->assigned_count; i++) {
+		struct npt_held_assignment held = { .pods = NULL };
 
-	if (service->assigned_count == 0)
-		return;
-	describe_all(service, true, summary);
-	send_message(service, summary);
+		npt_assigned_describe(service->assigned[i], true, &held);
+		for (size_t first = 0; first == 0 || first < held.pods_count;
+		     first += NPT_CHANNEL_SUMMARY_PODS)
+			send_pods(service, &held, first);
+		free(held.pods);
+	}
 }
 
 static void ask_names(struct service *service)

@@ -45,6 +45,7 @@ struct npt_upload {
 	struct npt_strmap *stats;  /* "task/pod" -> npt_upload_stats */
 	struct npt_strmap *routes; /* task -> route */
 	struct npt_upload_stats total;
+	bool sending; /* the oldest is on its way, and may be stored already: it is not dropped */
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
@@ -97,14 +98,14 @@ static void settle(struct npt_upload *upload, const char *task_uid, const char *
 	settle_one(&upload->total, outcome, error);
 }
 
-static void drop_oldest(struct npt_upload *upload, const char *why)
+static void drop(struct npt_upload *upload, size_t index, const char *why)
 {
-	const struct npt_spool_entry *entry = npt_spool_at(upload->spool, 0);
+	const struct npt_spool_entry *entry = npt_spool_at(upload->spool, index);
 
 	npt_log_warning("window dropped", "task", entry->task_uid, "pod", entry->pod_uid, "reason",
 			why);
 	settle(upload, entry->task_uid, entry->pod_uid, DROPPED, why);
-	npt_spool_remove(upload->spool, 0);
+	npt_spool_remove(upload->spool, index);
 }
 
 static bool is_final(unsigned int status)
@@ -158,28 +159,26 @@ static struct route route_of(struct npt_upload *upload, const struct npt_upload_
 static enum outcome send_oldest(struct npt_upload *upload, unsigned int *retry_after_ret)
 {
 	const struct npt_spool_entry *entry = npt_spool_at(upload->spool, 0);
-	npt_auto_free char *path = npt_strdup(entry->path), *block = NULL;
+	npt_auto_free char *block = NULL;
 	struct npt_error err = NPT_ERROR_NONE;
 	struct npt_upload_window window;
 	struct route route;
 	enum outcome outcome;
 
 	if (npt_spool_read(entry, &window, &block, &err) < 0) {
-		drop_oldest(upload, err.text);
+		drop(upload, 0, err.text);
 		return DROPPED;
 	}
 	route = route_of(upload, &window);
+	upload->sending = true;
 	(void)pthread_mutex_unlock(&upload->lock);
 	outcome = post(upload, &window, &route, retry_after_ret, &err);
 	(void)pthread_mutex_lock(&upload->lock);
+	upload->sending = false;
 	free(route.url);
 	free(route.token);
-	/* It may have been dropped meanwhile, to make room. */
-	entry = npt_spool_at(upload->spool, 0);
-	if (!entry || strcmp(entry->path, path) != 0)
-		return outcome;
 	if (outcome == DROPPED) {
-		drop_oldest(upload, err.text);
+		drop(upload, 0, err.text);
 		return outcome;
 	}
 	settle(upload, window.task_uid, window.pod_uid, outcome, err.text);
@@ -339,8 +338,11 @@ static int push(struct npt_upload *upload, const struct npt_upload_window *windo
 		return npt_error_set(err, EMSGSIZE,
 				     "a window of %zu bytes is larger than the spool",
 				     window->size_bytes);
-	while (!npt_spool_has_room(upload->spool, window->size_bytes))
-		drop_oldest(upload, "the spool is full");
+	while (!npt_spool_has_room(upload->spool, window->size_bytes)) {
+		if (npt_spool_count(upload->spool) <= upload->sending)
+			return npt_error_set(err, ENOSPC, "the spool is full");
+		drop(upload, upload->sending, "the spool is full");
+	}
 	r = npt_spool_append(upload->spool, window, err);
 	if (r < 0)
 		return r;

@@ -4,9 +4,9 @@
  * Upload - windows on their way to the aggregator, kept until it acknowledged them.
  *
  * Each window is a file in the spool directory until then, so that neither an aggregator that is
- * away nor an agent that restarts loses it; when the spool is full, the oldest window goes first
- * and is counted. Per task and pod, windows are sent in the order in which they were pushed. Its
- * own thread; the functions may be called from any thread.
+ * away nor an agent that restarts loses it; when the spool is full, the oldest window that is
+ * not just being sent goes first and is counted. Per task and pod, windows are sent in the order in
+ * which they were pushed. Its own thread; the functions may be called from any thread.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,6 +5,7 @@
  */
 #include "lib/model/channel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -229,6 +230,7 @@ char *npt_channel_encode(const struct npt_channel_message *message)
 	json_t *object = json_object();
 	char *text;
 
+	assert(message->type < NPT_CHANNEL_OTHER);
 	npt_json_set_text(object, "type", type_names[message->type]);
 	writers[message->type](object, message);
 	text = json_dumps(object, JSON_COMPACT);
@@ -256,13 +258,16 @@ static void read_held(struct npt_json_reader *reader, const json_t *object, cons
 		      struct npt_channel_message *message)
 {
 	const json_t *array = npt_json_array(reader, object, key, NPT_CHANNEL_ASSIGNMENTS_MAX);
+	size_t pods_count = 0;
 
 	message->held = npt_alloc(json_array_size(array), sizeof(*message->held));
 	for (size_t i = 0; i < json_array_size(array) && reader->result == 0; i++) {
 		const json_t *item = json_array_get(array, i);
 		struct npt_held_assignment *held = &message->held[message->held_count++];
-		const json_t *pods = npt_json_array(reader, item, "pods", NPT_CHANNEL_PODS_MAX);
+		const json_t *pods =
+			npt_json_array(reader, item, "pods", NPT_CHANNEL_SUMMARY_PODS - pods_count);
 
+		pods_count += json_array_size(pods);
 		npt_json_text(reader, item, "id", held->id, sizeof(held->id));
 		npt_json_text(reader, item, "taskUid", held->task_uid, sizeof(held->task_uid));
 		held->state = (enum npt_assignment_state)npt_json_enum(reader, item, "state",
@@ -273,6 +278,8 @@ static void read_held(struct npt_json_reader *reader, const json_t *object, cons
 		for (size_t j = 0; j < json_array_size(pods); j++)
 			npt_pod_summary_from_json(reader, json_array_get(pods, j),
 						  &held->pods[held->pods_count++]);
+		if (reader->result == 0 && held->task_uid[0] == '\0')
+			npt_json_fail(reader, key, "has one without taskUid");
 	}
 }
 
@@ -314,7 +321,7 @@ static void read_assignment(struct npt_json_reader *reader, const json_t *object
 {
 	const json_t *task = npt_json_object(reader, object, "task");
 	const json_t *targets = npt_json_array(reader, object, "targets", NPT_CHANNEL_PODS_MAX);
-	const char *token = json_string_value(json_object_get(object, "ingestToken"));
+	const json_t *token = json_object_get(object, "ingestToken");
 
 	npt_json_text(reader, object, "id", assignment->id, sizeof(assignment->id));
 	npt_json_text(reader, task, "namespace", assignment->task.namespace_name,
@@ -333,7 +340,10 @@ static void read_assignment(struct npt_json_reader *reader, const json_t *object
 		(uint32_t)npt_json_u64(reader, object, "budgetMemoryMiB", UINT32_MAX);
 	npt_json_text(reader, object, "ingestUrl", assignment->ingest_url,
 		      sizeof(assignment->ingest_url));
-	assignment->ingest_token = token ? npt_strdup(token) : NULL;
+	if (token && !json_is_string(token))
+		npt_json_fail(reader, "ingestToken", "is not text");
+	else if (token)
+		assignment->ingest_token = npt_strdup(json_string_value(token));
 	assignment->targets = npt_alloc(json_array_size(targets), sizeof(*assignment->targets));
 	for (size_t i = 0; i < json_array_size(targets); i++)
 		read_target(reader, json_array_get(targets, i),

@@ -8,13 +8,18 @@
  * message is repaired by the next one. Deadlines are relative milliseconds. Unknown message types
  * and unknown fields are ignored (N and N-1 interoperate); wrong types are refused and counted.
  *
- *	agent -> controller  hello    {proto, node, podUid, instance, version, kernel, layers,
- *holding} summary  {assignments: [{id, taskUid, state, reason, message, pods}]} resolve {addresses:
- *["10.1.2.3"]} controller -> agent  wanted   {epoch, assignments: [...]}    the full wanted state
- *	                     names    {names: [{address, kind, namespace, name}]}
+ * agent -> controller
+ *	hello    {proto, node, podUid, instance, version, kernel, layers, holding}
+ *	summary  {assignments: [{id, taskUid, state, reason, message, pods}]}
+ *	resolve  {addresses: ["10.1.2.3"]}
+ * controller -> agent
+ *	wanted   {epoch, assignments: [...]}    the full wanted state
+ *	names    {names: [{address, kind, namespace, name}]}
  *
- * An assignment that is finished stays in the agent's summaries until the controller no longer
- *wants it. All objects are owned by the message; npt_channel_message_free() releases it.
+ * A summary says each pod's numbers whole; of many pods it is several messages, each of which
+ *stands for itself. An assignment that is finished stays in the agent's summaries until the
+ *controller no longer wants it. All objects are owned by the message; npt_channel_message_free()
+ *releases it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +34,7 @@
 #define NPT_CHANNEL_PATH            "/v1/agents"
 #define NPT_CHANNEL_ASSIGNMENTS_MAX 64
 #define NPT_CHANNEL_PODS_MAX        256 /* per assignment and node */
+#define NPT_CHANNEL_SUMMARY_PODS    16  /* in one message; a summary is as many as it takes */
 #define NPT_CHANNEL_CONTAINERS_MAX  32
 #define NPT_CHANNEL_ADDRESSES_MAX   256
 

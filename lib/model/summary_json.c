@@ -184,11 +184,14 @@ static void histogram_from_json(struct npt_json_reader *reader, const json_t *ob
 	histogram->sum_micros = npt_json_u64(reader, object, "sum", NPT_NUMBER_MAX);
 	histogram->max_micros = npt_json_u64(reader, object, "max", NPT_NUMBER_MAX);
 	for (size_t i = 0; i + 1 < json_array_size(buckets); i += 2) {
-		json_int_t bucket = json_integer_value(json_array_get(buckets, i));
+		const json_t *which = json_array_get(buckets, i);
+		json_int_t bucket = json_integer_value(which);
 		json_int_t count = json_integer_value(json_array_get(buckets, i + 1));
 
-		if (bucket < 0 || bucket >= NPT_HISTOGRAM_BUCKETS || count < 0) {
-			npt_json_fail(reader, "buckets", "has one that does not exist");
+		if (!json_is_integer(which) || bucket < 0 || bucket >= NPT_HISTOGRAM_BUCKETS ||
+		    count <= 0 || count > (json_int_t)NPT_NUMBER_MAX ||
+		    histogram->buckets[bucket] > 0) {
+			npt_json_fail(reader, "buckets", "has one that cannot be");
 			return;
 		}
 		histogram->buckets[bucket] = (uint64_t)count;

@@ -42,6 +42,17 @@ static void append_term(struct npt_buffer *out, struct npt_json_reader *reader, 
 		npt_json_fail(reader, "podSelector", "is too long");
 }
 
+/* The text of a list or map; NULL and refused if it is none, or has a NUL in it. */
+static const char *read_text(struct npt_json_reader *reader, const char *what, const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (text && strlen(text) == json_string_length(value))
+		return text;
+	npt_json_fail(reader, what, "has something that is no text");
+	return NULL;
+}
+
 /* A comma or a parenthesis in a label would mean something else in the text form. */
 static void check_label(struct npt_json_reader *reader, const char *text)
 {
@@ -60,14 +71,21 @@ static void append_labels(struct npt_json_reader *reader, const json_t *selector
 
 	json_object_foreach(labels, key, value)
 	{
+		const char *text = read_text(reader, "matchLabels", value);
+
 		check_label(reader, key);
-		if (json_is_string(value))
-			check_label(reader, json_string_value(value));
-		if (json_is_string(value))
-			append_term(out, reader, "equal", key, json_string_value(value));
+		if (key[0] == '\0' || !text)
+			npt_json_fail(reader, "matchLabels", "has one without a name");
 		else
-			npt_json_fail(reader, "matchLabels", "has a value that is no text");
+			check_label(reader, text);
+		if (text)
+			append_term(out, reader, "equal", key, text);
 	}
+}
+
+static bool takes_values(const char *operator)
+{
+	return strcmp(operator, "In") == 0 || strcmp(operator, "NotIn") == 0;
 }
 
 static void append_expression(struct npt_json_reader *reader, const json_t *expression,
@@ -85,15 +103,18 @@ static void append_expression(struct npt_json_reader *reader, const json_t *expr
 	npt_json_text(reader, expression, "operator", operator, sizeof(operator));
 	check_label(reader, key);
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *value = json_string_value(json_array_get(list, i));
+		const char *value = read_text(reader, "values", json_array_get(list, i));
 
 		if (value)
 			check_label(reader, value);
-		if (!value || npt_buffer_appendf(&values, "%s%s", i ? "," : "", value) < 0)
-			npt_json_fail(reader, "values", "has something that is no short text");
+		if (value && npt_buffer_appendf(&values, "%s%s", i ? "," : "", value) < 0)
+			npt_json_fail(reader, "values", "are too long");
 	}
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(operators); i++) {
 		if (strcmp(operator, operators[i][0]) == 0) {
+			if (key[0] == '\0' || (json_array_size(list) > 0) != takes_values(operator))
+				npt_json_fail(reader, "matchExpressions",
+					      "has no key, or values that do not fit its operator");
 			append_term(out, reader, operators[i][1], key,
 				    values.data ? values.data : "");
 			return;
@@ -122,10 +143,10 @@ static void read_texts(struct npt_json_reader *reader, const json_t *object, con
 	const json_t *array = npt_json_array(reader, object, key, max);
 
 	for (size_t i = 0; i < json_array_size(array); i++) {
-		const char *text = json_string_value(json_array_get(array, i));
+		const char *text = read_text(reader, key, json_array_get(array, i));
 
-		if (!text || strlen(text) >= size_bytes)
-			npt_json_fail(reader, key, "has something that is no short text");
+		if (!text || text[0] == '\0' || strlen(text) >= size_bytes)
+			npt_json_fail(reader, key, "has something that is no name");
 		else
 			memcpy(out + i * size_bytes, text, strlen(text) + 1);
 	}

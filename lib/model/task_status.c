@@ -11,6 +11,8 @@
 #include "lib/core/cleanup.h"
 #include "lib/core/clock.h"
 #include "lib/model/json.h"
+
+#define UNAVAILABLE_MAX 40 /* names; agents of several versions may have names of their own */
 #include "lib/model/task.h"
 
 void npt_task_totals(const struct npt_task_status *status, struct npt_task_totals *totals)
@@ -152,6 +154,15 @@ static json_t *edges_json(const struct npt_task_status *status)
 	return array;
 }
 
+static json_t *degraded_json(const struct npt_pod_summary *summary)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && summary->cost.degraded[i][0]; i++)
+		(void)json_array_append_new(array, npt_json_string(summary->cost.degraded[i]));
+	return array;
+}
+
 static json_t *pod_json(const struct npt_pod_status *pod)
 {
 	json_t *object = json_object(), *cost;
@@ -171,6 +182,7 @@ static json_t *pod_json(const struct npt_pod_status *pod)
 	npt_json_set_number(cost, "nanosPerOperation", pod->summary->cost.ns_per_operation);
 	npt_json_set_number(cost, "memoryKiB", pod->summary->cost.memory_kib);
 	npt_json_set_number(cost, "lost", pod->summary->lost_events + pod->summary->lost_edges);
+	npt_json_set(cost, "degraded", degraded_json(pod->summary));
 	npt_json_set(object, "cost", cost);
 	return object;
 }
@@ -205,7 +217,8 @@ static json_t *unavailable_json(const struct npt_task_status *status)
 		const struct npt_pod_summary *summary = status->pods[i].summary;
 
 		for (size_t j = 0;
-		     summary && j < NPT_REPORT_UNAVAILABLE_MAX && summary->unavailable[j].name[0];
+		     summary && j < NPT_REPORT_UNAVAILABLE_MAX && summary->unavailable[j].name[0] &&
+		     json_object_size(object) < UNAVAILABLE_MAX;
 		     j++)
 			npt_json_set_text(object, summary->unavailable[j].name,
 					  summary->unavailable[j].reason);
@@ -263,8 +276,17 @@ static void set_time(json_t *object, const char *key, uint64_t unix_ms)
 	npt_json_set_text(object, key, text);
 }
 
+static void say_truncated(json_t *object, const char *message)
+{
+	npt_auto_free char *text =
+		npt_format("%s%sTruncated: rows were left out, the status was too large", message,
+			   message[0] ? ". " : "");
+
+	npt_json_set_text(object, "message", text);
+}
+
 /* Rows go, the last ones first, until the text fits. */
-static void shrink(json_t *object)
+static void shrink(json_t *object, const char *message)
 {
 	static const char *const lists[] = { "pods", "edges" };
 
@@ -277,7 +299,7 @@ static void shrink(json_t *object)
 			if (strlen(text) <= NPT_STATUS_BYTES_MAX)
 				return;
 			(void)json_array_remove(rows, json_array_size(rows) - 1);
-			npt_json_set_text(object, "message", "Truncated: the status was too large");
+			say_truncated(object, message);
 		}
 	}
 }
@@ -306,6 +328,6 @@ json_t *npt_task_status_to_json(const struct npt_task_status *status)
 		npt_json_set_text(reference, "url", status->result_url);
 		npt_json_set(object, "resultRef", reference);
 	}
-	shrink(object);
+	shrink(object, status->message);
 	return object;
 }

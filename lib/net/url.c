@@ -21,7 +21,7 @@ static bool copy(char *out, size_t out_bytes, const char *from, size_t length)
 	if (length >= out_bytes)
 		return false;
 	for (size_t i = 0; i < length; i++) {
-		if (from[i] <= ' ' || from[i] >= 0x7f || from[i] == '@' || from[i] == '#')
+		if (from[i] <= ' ' || from[i] >= 0x7f || strchr("@#[]", from[i]))
 			return false;
 	}
 	memcpy(out, from, length);

@@ -188,7 +188,10 @@ static void a_full_spool_drops_the_oldest_and_counts_it(void)
 	NPT_CHECK_INT(stats_of(upload).pending, 2);
 	service.fail_next = 0;
 	NPT_CHECK(npt_upload_drain(upload, "task", 10000));
-	NPT_CHECK_STR(service.bodies[0], "window 3");
+	/* The first may have been on its way when room was made: then it is kept, and stored. */
+	NPT_CHECK_INT(service.count, 2);
+	NPT_CHECK_INT(stats_of(upload).stored, 2);
+	NPT_CHECK_INT(stats_of(upload).dropped, 2);
 	NPT_CHECK_STR(service.bodies[1], "window 4");
 	NPT_CHECK(rmdir(directory) == 0);
 }

@@ -57,6 +57,7 @@ static void carries_a_summary(void)
 
 	message->held = npt_alloc(1, sizeof(*message->held));
 	message->held_count = 1;
+	(void)snprintf(message->held[0].task_uid, sizeof(message->held[0].task_uid), "t");
 	message->held[0].pods = pod;
 	message->held[0].pods_count = 1;
 	message->held[0].state = NPT_ASSIGNMENT_DRAINING;
@@ -95,6 +96,7 @@ static void refuses_what_is_no_such_message(void)
 		{ "{\"type\": \"hello\", \"podUid\": \"a\\u0000b\"}", "NUL" },
 		{ "{\"type\": \"summary\", \"assignments\": [{\"state\": \"Flying\"}]}",
 		  "none of the known words" },
+		{ "{\"type\": \"summary\", \"assignments\": [{\"id\": \"a\"}]}", "taskUid" },
 		{ "{\"type\": \"resolve\", \"addresses\": [5]}", "no address" },
 		{ "{\"type\": \"names\", \"names\": [{\"kind\": \"planet\"}]}",
 		  "none of the known words" },

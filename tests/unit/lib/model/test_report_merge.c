@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/model/report_merge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/core/alloc.h"
+#include "tests/support/random_report.h"
+#include "tests/support/test.h"
+
+static struct npt_edge *edge_of(struct npt_report *report, uint32_t pid, uint64_t bytes)
+{
+	struct npt_edge *edge = npt_report_add_edge(report);
+
+	edge->process.pid = pid;
+	edge->sent.bytes = bytes;
+	return edge;
+}
+
+static uint64_t count_of(const struct npt_named_count *counts, size_t max, const char *name)
+{
+	for (size_t i = 0; i < max && counts[i].name[0]; i++) {
+		if (strcmp(counts[i].name, name) == 0)
+			return counts[i].count;
+	}
+	return 0;
+}
+
+/* Counters small enough to be added without a carry. */
+static void fill(struct npt_edge *edge, uint64_t base)
+{
+	edge->connections.open = base;
+	edge->connections.opened = base + 1;
+	edge->connections.found = base + 2;
+	edge->connections.closed = base + 3;
+	edge->sent.bytes = base + 4;
+	edge->sent.segments = base + 5;
+	edge->received.bytes = base + 6;
+	edge->received.segments = base + 7;
+	edge->retransmit.segments = base + 8;
+	edge->retransmit.bytes = base + 9;
+	edge->retransmit.syn = base + 10;
+	edge->retransmit.spurious = base + 11;
+	edge->drops_unspecified = base + 12;
+	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
+		edge->metrics[i].count = base + i;
+		edge->metrics[i].bytes = base + 2 * i;
+		npt_histogram_add(&edge->metrics[i].micros, base + i);
+	}
+}
+
+static void counters_and_times_add_up(void)
+{
+	struct npt_edge into = { 0 }, later = { 0 };
+
+	fill(&into, 100);
+	fill(&later, 1000);
+	npt_edge_merge(&into, &later);
+	NPT_CHECK_INT(into.connections.opened, 1102);
+	NPT_CHECK_INT(into.connections.found, 1104);
+	NPT_CHECK_INT(into.connections.closed, 1106);
+	NPT_CHECK_INT(into.sent.bytes, 1108);
+	NPT_CHECK_INT(into.sent.segments, 1110);
+	NPT_CHECK_INT(into.received.bytes, 1112);
+	NPT_CHECK_INT(into.received.segments, 1114);
+	NPT_CHECK_INT(into.retransmit.segments, 1116);
+	NPT_CHECK_INT(into.retransmit.bytes, 1118);
+	NPT_CHECK_INT(into.retransmit.syn, 1120);
+	NPT_CHECK_INT(into.retransmit.spurious, 1122);
+	NPT_CHECK_INT(into.drops_unspecified, 1124);
+	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
+		NPT_CHECK_INT(into.metrics[i].count, 1100 + 2 * i);
+		NPT_CHECK_INT(into.metrics[i].bytes, 1100 + 4 * i);
+		NPT_CHECK_INT(into.metrics[i].micros.count, 2);
+		NPT_CHECK_INT(into.metrics[i].micros.sum_micros, 1100 + 2 * i);
+		NPT_CHECK_INT(into.metrics[i].micros.max_micros, 1000 + i);
+	}
+}
+
+static void what_is_open_and_who_it_is_comes_from_the_later_one(void)
+{
+	struct npt_edge into = { .connections.open = 7, .tls = NPT_TLS_UNKNOWN };
+	struct npt_edge later = { .connections.open = 2, .tls = NPT_TLS_YES };
+
+	(void)snprintf(into.process.name, sizeof(into.process.name), "sh");
+	(void)snprintf(later.process.name, sizeof(later.process.name), "nginx");
+	(void)snprintf(later.peer.name, sizeof(later.peer.name), "db");
+	(void)snprintf(into.protocol, sizeof(into.protocol), "unknown");
+	(void)snprintf(later.protocol, sizeof(later.protocol), "http1");
+	npt_edge_merge(&into, &later);
+	NPT_CHECK_INT(into.connections.open, 2);
+	NPT_CHECK_INT(into.tls, NPT_TLS_YES);
+	NPT_CHECK_STR(into.process.name, "nginx");
+	NPT_CHECK_STR(into.peer.name, "db");
+	NPT_CHECK_STR(into.protocol, "http1");
+}
+
+static void reasons_add_up_by_name_and_overflow_into_other(void)
+{
+	struct npt_edge into = { 0 }, later = { 0 };
+
+	npt_named_count_add(into.drops, NPT_EDGE_DROPS_MAX, "NO_SOCKET", 1);
+	npt_named_count_add(into.connections.failed, NPT_EDGE_FAILED_MAX, "ETIMEDOUT", 1);
+	npt_named_count_add(later.drops, NPT_EDGE_DROPS_MAX, "TCP_CSUM", 2);
+	npt_named_count_add(later.drops, NPT_EDGE_DROPS_MAX, "NO_SOCKET", 3);
+	npt_named_count_add(later.connections.failed, NPT_EDGE_FAILED_MAX, "ETIMEDOUT", 4);
+	npt_edge_merge(&into, &later);
+	NPT_CHECK_INT(count_of(into.drops, NPT_EDGE_DROPS_MAX, "NO_SOCKET"), 4);
+	NPT_CHECK_INT(count_of(into.drops, NPT_EDGE_DROPS_MAX, "TCP_CSUM"), 2);
+	NPT_CHECK_INT(count_of(into.connections.failed, NPT_EDGE_FAILED_MAX, "ETIMEDOUT"), 5);
+	memset(&later, 0, sizeof(later));
+	for (unsigned int i = 0; i < NPT_EDGE_DROPS_MAX; i++) {
+		npt_auto_free char *name = npt_format("REASON_%u", i);
+
+		npt_named_count_add(later.drops, NPT_EDGE_DROPS_MAX, name, 10);
+	}
+	npt_edge_merge(&into, &later);
+	NPT_CHECK_INT(count_of(into.drops, NPT_EDGE_DROPS_MAX, "REASON_0"), 10);
+	NPT_CHECK_INT(count_of(into.drops, NPT_EDGE_DROPS_MAX, "NO_SOCKET"), 4);
+	NPT_CHECK_INT(count_of(into.drops, NPT_EDGE_DROPS_MAX, "other"), 30);
+}
+
+static void a_sum_is_only_as_good_as_its_worst_part(void)
+{
+	for (unsigned int a = 0; a <= NPT_QUALITY_UNAVAILABLE; a++) {
+		for (unsigned int b = 0; b <= NPT_QUALITY_UNAVAILABLE; b++) {
+			struct npt_edge into = { 0 }, later = { 0 };
+
+			into.metrics[NPT_METRIC_READ].quality = (enum npt_quality)a;
+			later.metrics[NPT_METRIC_READ].quality = (enum npt_quality)b;
+			npt_edge_merge(&into, &later);
+			NPT_CHECK_INT(into.metrics[NPT_METRIC_READ].quality, a > b ? a : b);
+		}
+	}
+}
+
+static void edges_are_the_same_by_process_role_and_peer(void)
+{
+	struct npt_edge edge = { .process = { .pid = 1, .start_ns = 2 },
+				 .role = NPT_ROLE_CLIENT,
+				 .peer = { .port = 80, .pid = 3 } };
+	struct npt_edge others[] = { edge, edge, edge, edge, edge, edge, edge, edge };
+
+	NPT_CHECK(npt_edge_same(&edge, &others[0]));
+	others[0].process.pid++;
+	others[1].process.start_ns++; /* the pid was used again */
+	others[2].role = NPT_ROLE_SERVER;
+	others[3].peer.port++;
+	others[4].peer.pid++;
+	others[5].process.pod[0] = 'p';
+	others[6].peer.address[0] = '1';
+	others[7].peer.asked[0] = '1';
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(others); i++) {
+		if (!NPT_CHECK(!npt_edge_same(&edge, &others[i])))
+			printf("edge %zu\n", i);
+	}
+	/* Names are found out later, counters differ always. */
+	others[0] = edge;
+	others[0].process.name[0] = 'n';
+	others[0].peer.name[0] = 'd';
+	others[0].peer.kind = NPT_PEER_SERVICE;
+	others[0].tls = NPT_TLS_NO;
+	others[0].sent.bytes = 9;
+	NPT_CHECK(npt_edge_same(&edge, &others[0]));
+}
+
+static void windows_with_edges_in_any_order_add_up_edge_by_edge(void)
+{
+	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
+	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
+
+	(void)edge_of(into, 1, 10);
+	(void)edge_of(into, 2, 20);
+	(void)edge_of(later, 3, 300);
+	(void)edge_of(later, 2, 200);
+	(void)edge_of(later, 1, 100);
+	npt_report_merge(into, later);
+	NPT_CHECK_INT(into->edges_count, 3);
+	NPT_CHECK_INT(into->edges[0].sent.bytes, 110);
+	NPT_CHECK_INT(into->edges[1].sent.bytes, 220);
+	NPT_CHECK_INT(into->edges[2].sent.bytes, 300);
+	NPT_CHECK_INT(into->other_edges, 0);
+}
+
+static void a_sum_begins_with_the_first_and_ends_with_the_last(void)
+{
+	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
+	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
+
+	into->start_unix_ms = 1000;
+	into->duration_ms = 500;
+	into->sequence = 1;
+	into->lost.events = 5;
+	later->start_unix_ms = 6000; /* one window between them never came */
+	later->duration_ms = 5000;
+	later->sequence = 3;
+	later->lost.events = 7;
+	later->cost.cpu_ms = 8;
+	npt_report_set_unavailable(into, "drops", "not yet");
+	npt_report_set_unavailable(later, "accept", "no slices");
+	npt_report_merge(into, later);
+	NPT_CHECK_INT(into->start_unix_ms, 1000);
+	NPT_CHECK_INT(into->duration_ms, 10000);
+	NPT_CHECK_INT(into->sequence, 3);
+	/* Totals of the agent, not of the window. */
+	NPT_CHECK_INT(into->lost.events, 7);
+	NPT_CHECK_INT(into->cost.cpu_ms, 8);
+	NPT_CHECK_STR(into->unavailable[0].name, "accept");
+	NPT_CHECK_STR(into->unavailable[1].name, "");
+}
+
+static void edges_that_do_not_fit_are_counted(void)
+{
+	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
+	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
+
+	for (uint32_t i = 0; i < NPT_REPORT_EDGES_MAX; i++)
+		(void)edge_of(into, i, 1);
+	(void)edge_of(later, NPT_REPORT_EDGES_MAX, 1);
+	(void)edge_of(later, NPT_REPORT_EDGES_MAX - 1, 1);
+	(void)edge_of(later, NPT_REPORT_EDGES_MAX + 1, 1);
+	npt_report_merge(into, later);
+	NPT_CHECK_INT(into->edges_count, NPT_REPORT_EDGES_MAX);
+	NPT_CHECK_INT(into->other_edges, 2);
+	NPT_CHECK_INT(into->edges[NPT_REPORT_EDGES_MAX - 1].sent.bytes, 2);
+}
+
+/* Where windows are cut must not matter: (a + b) + c is a + (b + c). */
+static void the_sum_does_not_depend_on_how_it_is_grouped(void)
+{
+	uint64_t seed = npt_test_seed();
+
+	for (size_t round = 0; round < 20; round++) {
+		struct npt_edge parts[3], left, right;
+
+		for (size_t i = 0; i < 3; i++) {
+			npt_test_random_edge(&seed, 1, &parts[i]);
+			memset(parts[i].drops, 0, sizeof(parts[i].drops));
+			memset(parts[i].connections.failed, 0, sizeof(parts[i].connections.failed));
+		}
+		left = parts[0];
+		npt_edge_merge(&left, &parts[1]);
+		npt_edge_merge(&left, &parts[2]);
+		right = parts[1];
+		npt_edge_merge(&right, &parts[2]);
+		NPT_CHECK_INT(left.sent.bytes, parts[0].sent.bytes + right.sent.bytes);
+		npt_edge_merge(&parts[0], &right);
+		NPT_CHECK(memcmp(&left.metrics, &parts[0].metrics, sizeof(left.metrics)) == 0);
+		NPT_CHECK(memcmp(&left.connections, &parts[0].connections,
+				 sizeof(left.connections)) == 0);
+	}
+}
+
+static const struct npt_test tests[] = {
+	NPT_TEST(counters_and_times_add_up),
+	NPT_TEST(what_is_open_and_who_it_is_comes_from_the_later_one),
+	NPT_TEST(reasons_add_up_by_name_and_overflow_into_other),
+	NPT_TEST(a_sum_is_only_as_good_as_its_worst_part),
+	NPT_TEST(edges_are_the_same_by_process_role_and_peer),
+	NPT_TEST(windows_with_edges_in_any_order_add_up_edge_by_edge),
+	NPT_TEST(a_sum_begins_with_the_first_and_ends_with_the_last),
+	NPT_TEST(edges_that_do_not_fit_are_counted),
+	NPT_TEST(the_sum_does_not_depend_on_how_it_is_grouped),
+};
+NPT_TEST_MAIN(tests)
