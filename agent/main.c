@@ -3,6 +3,7 @@
  * npt-agent - measures the TCP connections of pods or processes on one node.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 static const char help[] = "Usage: npt-agent COMMAND\n"
 			   "\n"
 			   "  run      measure something on this machine: npt-agent run --help\n"
+			   "  serve    the agent of a cluster's node: npt-agent serve --help\n"
 			   "  version  print the version\n"
 			   "  help     this text\n";
 
@@ -37,6 +39,40 @@ static int exit_code(int r)
 	}
 }
 
+/*
+ * A standard stream that is closed is a number that the next file gets, and what is printed would
+ * go there. On what is opened for reading here, printing fails.
+ */
+static void hold_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", O_RDONLY);
+	}
+}
+
+/* What could not be printed is no success. */
+static int finish_output(struct npt_error *err)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return npt_error_set(err, EIO, "cannot write to the standard output: %s",
+			     npt_errno_name(errno ? errno : EIO));
+}
+
+static int print(const char *text)
+{
+	struct npt_error err = NPT_ERROR_NONE;
+	int r;
+
+	(void)fputs(text, stdout);
+	r = finish_output(&err);
+	if (r < 0)
+		fprintf(stderr, "npt-agent: %s\n", err.text);
+	return exit_code(r);
+}
+
 static int command_run(int argc, char **argv)
 {
 	struct npt_run_options options = { 0 };
@@ -49,13 +85,13 @@ static int command_run(int argc, char **argv)
 				  "--log-level %s is not a level: error, warning, "
 				  "info or debug",
 				  options.log_level);
-	if (r >= 0 && options.help) {
-		(void)fputs(npt_run_help, stdout);
-		return NPT_EXIT_OK;
-	}
+	if (r >= 0 && options.help)
+		return print(npt_run_help);
 	npt_log_setup("npt-agent", level, false);
 	if (r >= 0)
 		r = npt_run(&options, &err);
+	if (r >= 0)
+		r = finish_output(&err);
 	if (r < 0)
 		fprintf(stderr, "npt-agent: %s\n", err.text);
 	return exit_code(r);
@@ -73,10 +109,8 @@ static int command_serve(int argc, char **argv)
 				  "--log-level %s is not a level: error, warning, "
 				  "info or debug",
 				  options.log_level);
-	if (r >= 0 && options.help) {
-		(void)fputs(npt_service_help, stdout);
-		return NPT_EXIT_OK;
-	}
+	if (r >= 0 && options.help)
+		return print(npt_service_help);
 	npt_log_setup("npt-agent", level, options.log_json);
 	if (r >= 0)
 		r = npt_service_run(&options, &err);
@@ -89,16 +123,14 @@ static int command_version(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	printf("npt-agent %s\n", NPT_VERSION);
-	return NPT_EXIT_OK;
+	return print("npt-agent " NPT_VERSION "\n");
 }
 
 static int command_help(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	(void)fputs(help, stdout);
-	return NPT_EXIT_OK;
+	return print(help);
 }
 
 static const struct {
@@ -113,6 +145,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	hold_standard_streams();
 	for (size_t i = 0; argc > 1 && i < NPT_ARRAY_SIZE(commands); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
@@ -121,6 +154,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "npt-agent: there is no command '%s'; see npt-agent help\n",
 			argv[1]);
 	else
-		(void)fputs(help, stderr);
+		fprintf(stderr, "npt-agent: a command is missing; see npt-agent help\n");
 	return NPT_EXIT_USAGE;
 }

@@ -213,17 +213,17 @@ int npt_run_options_parse(int argc, char **argv, struct npt_run_options *options
 		.log_level = "warning",
 	};
 	unsigned int targets = 0;
+	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id, r;
 
 	optind = 0;
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
 		if (id == ':')
-			return npt_error_set(err, EINVAL, "%s needs a value" HINT,
-					     argv[optind - 1]);
+			return npt_error_set(err, EINVAL, "%s needs a value" HINT, word);
 		if (id == '?')
-			return npt_error_set(err, EINVAL, "unknown option '%s'" HINT,
-					     argv[optind - 1]);
+			return npt_error_set(err, EINVAL, "unknown option '%s'" HINT, word);
+		word = argv[optind];
 		r = take_option(id, optarg, &options, &targets, err);
 		if (r < 0)
 			return r;

@@ -287,7 +287,7 @@ static void take_events(struct service *service)
 			break;
 		case EVENT_CLOSED:
 			npt_log_warning("no connection to the controller; it is dialled again",
-					"reason", event->text);
+					"url", service->options->controller, "reason", event->text);
 			service->connected = false;
 			break;
 		case EVENT_MESSAGE:

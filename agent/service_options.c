@@ -81,11 +81,17 @@ static int check(const struct npt_service_options *options, struct npt_error *er
 	};
 
 	for (size_t i = 0; !options->help && i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (!needed[i].value)
+		if (!needed[i].value || needed[i].value[0] == '\0')
 			return npt_error_set(err, EINVAL,
 					     "%s is missing; see npt-agent serve --help",
 					     needed[i].text);
 	}
+	if (!options->help && strncmp(options->controller, "wss://", 6) != 0 &&
+	    strncmp(options->controller, "ws://", 5) != 0)
+		return npt_error_set(err, EINVAL,
+				     "--controller %s is no WebSocket URL: say "
+				     "wss://HOST:PORT/v1/agents",
+				     options->controller);
 	return 0;
 }
 
@@ -97,6 +103,7 @@ int npt_service_options_parse(int argc, char **argv, struct npt_service_options 
 		.pod_uid = getenv("POD_UID"),
 		.log_level = "info",
 	};
+	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id, r;
 
 	optind = 0;
@@ -104,8 +111,8 @@ int npt_service_options_parse(int argc, char **argv, struct npt_service_options 
 	while ((id = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
 		if (id == ':' || id == '?')
 			return npt_error_set(err, EINVAL, "%s '%s'; see npt-agent serve --help",
-					     id == ':' ? "no value for" : "unknown option",
-					     argv[optind - 1]);
+					     id == ':' ? "no value for" : "unknown option", word);
+		word = argv[optind];
 		r = take_option(id, optarg, &options, err);
 		if (r < 0)
 			return r;

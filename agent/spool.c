@@ -132,6 +132,16 @@ int npt_spool_read(const struct npt_spool_entry *entry, struct npt_upload_window
 	return 0;
 }
 
+/* 16 hexadecimal digits, or those with ".part": ours. */
+static bool is_ours(const char *name)
+{
+	npt_auto_free char *digits = npt_strndup(name, NAME_DIGITS);
+	uint64_t number;
+
+	return strlen(digits) == NAME_DIGITS && npt_parse_hex_u64(digits, &number) == 0 &&
+	       (name[NAME_DIGITS] == '\0' || strcmp(name + NAME_DIGITS, ".part") == 0);
+}
+
 static void find_file(struct npt_spool *spool, const char *name)
 {
 	npt_auto_free char *path = npt_format("%s/%s", spool->directory, name);
@@ -140,9 +150,11 @@ static void find_file(struct npt_spool *spool, const char *name)
 	npt_auto_free char *block = NULL;
 	uint64_t number;
 
+	if (!is_ours(name))
+		return;
 	if (strlen(name) != NAME_DIGITS || npt_parse_hex_u64(name, &number) < 0 ||
 	    npt_spool_read(&entry, &window, &block, NULL) < 0) {
-		(void)unlink(path); /* half a window, or none of ours */
+		(void)unlink(path); /* half a window */
 		return;
 	}
 	if (number >= spool->next_number)

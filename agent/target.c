@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,18 +37,19 @@ struct descendants {
 	bool grew;
 };
 
-static uint32_t parent_of(uint32_t pid)
+/* A number of /proc/PID/status; name is "PPid" or "Tgid". 0: there is no such process. */
+static uint32_t read_status(uint32_t pid, const char *name)
 {
 	npt_auto_free char *path = npt_format("/proc/%u/status", pid);
 	npt_auto_fclose FILE *file = fopen(path, "re");
 	char line[256];
-	uint64_t parent;
+	uint64_t value;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "PPid:\t", 6) != 0)
+		if (strncmp(line, name, 4) != 0 || strncmp(line + 4, ":\t", 2) != 0)
 			continue;
 		line[strcspn(line, "\n")] = '\0';
-		return npt_parse_u64(line + 6, 0, INT32_MAX, &parent) == 0 ? (uint32_t)parent : 0;
+		return npt_parse_u64(line + 6, 0, INT32_MAX, &value) == 0 ? (uint32_t)value : 0;
 	}
 	return 0;
 }
@@ -65,7 +67,8 @@ static bool add_child(uint32_t pid, void *context)
 {
 	struct descendants *descendants = context;
 
-	if (!is_member(descendants->set, pid) && is_member(descendants->set, parent_of(pid))) {
+	if (!is_member(descendants->set, pid) &&
+	    is_member(descendants->set, read_status(pid, "PPid"))) {
 		add_member(descendants->set, pid);
 		descendants->grew = true;
 	}
@@ -75,7 +78,11 @@ static bool add_child(uint32_t pid, void *context)
 static int find_process(uint32_t pid, struct npt_target_set *set, struct npt_error *err)
 {
 	struct descendants descendants = { .set = set, .grew = true };
+	uint32_t process = read_status(pid, "Tgid");
 
+	if (process != 0 && process != pid)
+		return npt_error_set(err, EINVAL, "%u is a thread: give its process, --pid %u", pid,
+				     process);
 	set->by_process = true;
 	add_member(set, pid);
 	while (descendants.grew) {
@@ -151,7 +158,9 @@ static void read_groups(const char *path, unsigned int depth, struct npt_target_
 
 static int find_group(const char *path, struct npt_target_set *set, struct npt_error *err)
 {
-	if (access(path, R_OK | X_OK) < 0)
+	npt_auto_free char *list = npt_format("%s/cgroup.procs", path);
+
+	if (access(list, R_OK) < 0)
 		return npt_error_set(err, errno == EACCES ? EPERM : ESRCH,
 				     "cannot read the control group %s: %s", path,
 				     npt_errno_name(errno));
@@ -167,13 +176,49 @@ static int find_namespace(const char *path, struct npt_target_set *set, struct n
 	uint32_t inode;
 	int r;
 
-	set->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Without O_NONBLOCK a FIFO would be waited for. */
+	set->netns_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (set->netns_fd < 0)
 		return npt_error_set(err, errno == EACCES ? EPERM : ESRCH,
 				     "cannot open the network namespace %s: %s", path,
 				     npt_errno_name(errno));
 	r = npt_proc_netns_inode(set->netns_fd, &inode, err);
 	return r < 0 ? npt_error_wrap(err, "%s", path) : 0;
+}
+
+static int check_file(const char *path)
+{
+	struct stat status;
+
+	if (access(path, X_OK) < 0 || stat(path, &status) < 0)
+		return -errno;
+	return S_ISREG(status.st_mode) ? 0 : -EISDIR;
+}
+
+/* Looked for as execvp() will, so that nothing is measured for a command that is not there. */
+static int check_command(const char *name, struct npt_error *err)
+{
+	const char *at = getenv("PATH") ? getenv("PATH") : "/bin:/usr/bin";
+	int r = -ENOENT;
+
+	if (strchr(name, '/')) {
+		r = check_file(name);
+		at = NULL;
+	}
+	while (at && r < 0 && name[0]) {
+		const char *end = strchrnul(at, ':');
+		npt_auto_free char *path =
+			npt_format("%.*s%s%s", (int)(end - at), at, end > at ? "/" : "", name);
+		int found = check_file(path);
+
+		if (found == 0 || found == -EACCES)
+			r = found;
+		at = *end ? end + 1 : NULL;
+	}
+	if (r < 0)
+		return npt_error_set(err, r == -EACCES ? EPERM : ESRCH, "cannot run '%s': %s", name,
+				     npt_errno_name(-r));
+	return 0;
 }
 
 /* The child: waits until it is measured, then becomes the command. */
@@ -195,7 +240,10 @@ static _Noreturn void become(char **command, int wait_fd)
 static int start_command(char **command, struct npt_target_set *set, struct npt_error *err)
 {
 	int ends[2];
+	int r = check_command(command[0], err);
 
+	if (r < 0)
+		return r;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return npt_error_set(err, errno, "cannot make a pipe: %s", npt_errno_name(errno));
 	set->command_pid = fork();

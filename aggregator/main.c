@@ -27,6 +27,7 @@ static const char help[] =
 	"  --log-level LEVEL       error, warning, info or debug; default info\n"
 	"  --log-format FORMAT     text or json; default text\n"
 	"  -h, --help              this text\n"
+	"  --version               print the version\n"
 	"\n"
 	"Exit codes: 0 ended by a signal; 1 failure; 2 wrong usage.\n";
 
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -54,6 +56,7 @@ struct settings {
 	const char *log_format;
 	enum npt_log_level level;
 	bool help;
+	bool version;
 };
 
 static int parse(int argc, char **argv, struct settings *settings, struct npt_error *err)
@@ -67,20 +70,25 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['K'] = &options->kubeconfig,  ['L'] = &settings->log_level,
 		['F'] = &settings->log_format,
 	};
+	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id;
 
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
 		if (id == ':' || id == '?')
 			return npt_error_set(err, EINVAL, "%s '%s'; see npt-aggregator --help",
-					     id == ':' ? "no value for" : "unknown option",
-					     argv[optind - 1]);
+					     id == ':' ? "no value for" : "unknown option", word);
+		word = argv[optind];
 		if (id == 'h')
 			settings->help = true;
+		else if (id == 'V')
+			settings->version = true;
 		else
 			*fields[id] = optarg;
 	}
-	if (optind < argc)
+	if (optind < argc && strcmp(argv[optind], "version") == 0)
+		settings->version = true;
+	else if (optind < argc)
 		return npt_error_set(err, EINVAL, "'%s' is no option; see npt-aggregator --help",
 				     argv[optind]);
 	return 0;
@@ -91,10 +99,11 @@ static int check(struct settings *settings, struct npt_error *err)
 	uint64_t mib;
 
 	if (npt_log_level_parse(settings->log_level, &settings->level) < 0)
-		return npt_error_set(err, EINVAL, "--log-level %s is not a level",
+		return npt_error_set(err, EINVAL,
+				     "--log-level %s is not a level: error, warning, info or debug",
 				     settings->log_level);
 	if (strcmp(settings->log_format, "text") != 0 && strcmp(settings->log_format, "json") != 0)
-		return npt_error_set(err, EINVAL, "--log-format %s is not text or json",
+		return npt_error_set(err, EINVAL, "--log-format %s is neither text nor json",
 				     settings->log_format);
 	if (npt_parse_duration_ms(settings->max_age, 1000, UINT64_C(315360000000),
 				  &settings->options.max_age_ms) < 0)
@@ -125,8 +134,8 @@ int main(int argc, char **argv)
 	struct npt_error err = NPT_ERROR_NONE;
 	int r = parse(argc, argv, &settings, &err);
 
-	if (r >= 0 && settings.help) {
-		(void)fputs(help, stdout);
+	if (r >= 0 && (settings.help || settings.version)) {
+		(void)fputs(settings.help ? help : "npt-aggregator " NPT_VERSION "\n", stdout);
 		return 0;
 	}
 	if (r >= 0)

@@ -92,19 +92,26 @@ static __always_inline void npt_conn_key(const struct npt_conn *conn,
 	}
 }
 
-/* Drops from before it had an owner go to the edge that it gets. */
-static __always_inline void npt_conn_early_drops(const struct npt_conn *conn,
-						 struct npt_bpf_slot *slot)
+/*
+ * Drops from before it had an owner go to the edge that it gets. Each is taken by an exchange: a
+ * drop may be counted just while the connection gets its owner, and then both sides look.
+ */
+static __always_inline void npt_conn_early_drops(struct npt_conn *conn, struct npt_bpf_slot *slot)
 {
+	__u64 other = __sync_lock_test_and_set(&conn->early_drops_other, 0);
+	__u64 unspecified = __sync_lock_test_and_set(&conn->early_drops_unspecified, 0);
+
 	for (__u32 i = 0; i < 2; i++) {
-		if (conn->early_drops[i].count)
+		__u32 count = __sync_lock_test_and_set(&conn->early_drops[i].count, 0);
+
+		if (count)
 			npt_count_codes(slot->drops, NPT_SLOT_DROPS_MAX, conn->early_drops[i].code,
-					conn->early_drops[i].count, &slot->drops_other);
+					count, &slot->drops_other);
 	}
-	if (conn->early_drops_other)
-		npt_add(&slot->drops_other, conn->early_drops_other);
-	if (conn->early_drops_unspecified)
-		npt_add(&slot->drops_unspecified, conn->early_drops_unspecified);
+	if (other)
+		npt_add(&slot->drops_other, other);
+	if (unspecified)
+		npt_add(&slot->drops_unspecified, unspecified);
 }
 
 /*

@@ -24,6 +24,25 @@ static __always_inline struct npt_conn *npt_conn_of_packet(struct sk_buff *skb, 
 	return sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
 }
 
+/* Kept with the connection; if it got its owner meanwhile (a full barrier tells), handed over. */
+static __noinline int npt_drop_early(struct npt_conn *conn, int reason)
+{
+	struct npt_bpf_slot *slot;
+	__u32 index;
+
+	if (!conn)
+		return 0;
+	if (reason == (int)npt_reason_not_specified)
+		npt_add(&conn->early_drops_unspecified, 1);
+	else
+		npt_count_codes(conn->early_drops, 2, (__u32)reason, 1, &conn->early_drops_other);
+	index = __sync_val_compare_and_swap(&conn->slot, NPT_SLOT_NONE, NPT_SLOT_NONE);
+	slot = index == NPT_SLOT_NONE ? NULL : npt_slot(index);
+	if (slot)
+		npt_conn_early_drops(conn, slot);
+	return 0;
+}
+
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(npt_drop, struct sk_buff *skb, void *location, int reason, struct sock *rx_sk)
 {
@@ -36,11 +55,7 @@ int BPF_PROG(npt_drop, struct sk_buff *skb, void *location, int reason, struct s
 	if (!conn)
 		return 0;
 	if (conn->slot == NPT_SLOT_NONE) {
-		if (reason == (int)npt_reason_not_specified)
-			npt_add(&conn->early_drops_unspecified, 1);
-		else
-			npt_count_codes(conn->early_drops, 2, (__u32)reason, 1,
-					&conn->early_drops_other);
+		npt_drop_early(conn, reason);
 		return 0;
 	}
 	slot = npt_slot(conn->slot);

@@ -82,6 +82,13 @@ static void on_message(void *context, uint64_t socket, const char *data, size_t 
 	npt_event_push(agents->events, event);
 }
 
+static void on_refused(void *context, uint64_t socket, const char *reason)
+{
+	(void)context;
+	(void)socket;
+	npt_log_warning("frame refused", "error", reason);
+}
+
 static void on_close(void *context, uint64_t socket)
 {
 	struct npt_agents *agents = context;
@@ -116,6 +123,7 @@ int npt_agents_start(struct npt_agents **agents_ret, const struct npt_agents_opt
 		.context = agents,
 		.on_open = on_open,
 		.on_message = on_message,
+		.on_refused = on_refused,
 		.on_close = on_close,
 	};
 	r = npt_server_start(&server_options, &agents->server, err);
@@ -204,6 +212,13 @@ void npt_agents_hello(struct npt_agents *agents, const char *node,
 	agent->held_count = hello->held_count;
 	for (size_t i = 0; i < hello->held_count; i++)
 		memcpy(agent->held[i], hello->held[i].task_uid, sizeof(agent->held[i]));
+}
+
+bool npt_agents_is_greeted(const struct npt_agents *agents, const char *node)
+{
+	const struct agent *agent = npt_strmap_get(agents->by_node, node);
+
+	return agent && agent->greeted;
 }
 
 const char *npt_agents_held_at(const struct npt_agents *agents, const char *node, size_t index)

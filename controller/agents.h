@@ -35,6 +35,8 @@ const char *npt_agents_instance(const struct npt_agents *agents, const char *nod
 /* It said hello: who it is, what it holds. */
 void npt_agents_hello(struct npt_agents *agents, const char *node,
 		      const struct npt_channel_message *hello);
+/* Whether this connection said hello: what comes before it is of nobody known. */
+bool npt_agents_is_greeted(const struct npt_agents *agents, const char *node);
 /* The uid of a task that it holds by its hello and was told nothing about yet; NULL beyond. */
 const char *npt_agents_held_at(const struct npt_agents *agents, const char *node, size_t index);
 bool npt_agents_is_connected(const struct npt_agents *agents, const char *node);

@@ -295,10 +295,26 @@ static void reconcile_all(struct controller *controller, bool everything)
 		controller->again_ns = now_ns + AGAIN_PERIOD_NS;
 }
 
+/* Before its hello it is not known which process of the agent speaks. */
+static void take_summary(struct controller *controller, const char *node,
+			 const struct npt_channel_message *message)
+{
+	if (!npt_agents_is_greeted(controller->agents, node))
+		return;
+	for (size_t i = 0; i < message->held_count; i++) {
+		struct entry *entry = npt_strmap_get(controller->tasks, message->held[i].task_uid);
+
+		if (entry)
+			npt_task_run_hear(entry->run, node,
+					  npt_agents_instance(controller->agents, node),
+					  &message->held[i]);
+	}
+}
+
 static void take_frame(struct controller *controller, struct npt_event *event)
 {
 	const char *node = npt_agents_node(controller->agents, event->socket);
-	struct npt_channel_message *message = event->message;
+	const struct npt_channel_message *message = event->message;
 
 	if (!node)
 		return;
@@ -307,16 +323,10 @@ static void take_frame(struct controller *controller, struct npt_event *event)
 			     "kernel", message->kernel);
 		npt_agents_hello(controller->agents, node, message);
 		want(controller, node, true);
+	} else if (message->type == NPT_CHANNEL_SUMMARY) {
+		take_summary(controller, node, message);
 	} else if (message->type == NPT_CHANNEL_RESOLVE) {
 		(void)npt_api_resolve(controller->api, event->socket, npt_take(event->message));
-	}
-	for (size_t i = 0; message->type == NPT_CHANNEL_SUMMARY && i < message->held_count; i++) {
-		struct entry *entry = npt_strmap_get(controller->tasks, message->held[i].task_uid);
-
-		if (entry)
-			npt_task_run_hear(entry->run, node,
-					  npt_agents_instance(controller->agents, node),
-					  &message->held[i]);
 	}
 }
 

@@ -11,11 +11,13 @@
 #include "controller/init.h"
 #include "lib/core/cleanup.h"
 #include "lib/core/log.h"
+#include "lib/net/url.h"
 
 static const char help[] =
 	"Usage: npt-controller run [OPTIONS]     watch tasks, dispatch them, write their status\n"
 	"       npt-controller init [OPTIONS]    make certificates and keys, if they are not "
 	"there\n"
+	"       npt-controller version           print the version\n"
 	"\n"
 	"  --listen :PORT          the agents' channel; default :9443\n"
 	"  --health :PORT          /healthz and /readyz; default :8081\n"
@@ -68,14 +70,15 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['a'] = &options->agent_account, ['K'] = &options->kubeconfig,
 		['L'] = &settings->log_level,    ['F'] = &settings->log_format,
 	};
+	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id;
 
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
 		if (id == ':' || id == '?')
 			return npt_error_set(err, EINVAL, "%s '%s'; see npt-controller --help",
-					     id == ':' ? "no value for" : "unknown option",
-					     argv[optind - 1]);
+					     id == ':' ? "no value for" : "unknown option", word);
+		word = argv[optind];
 		if (id == 'h')
 			settings->help = true;
 		else
@@ -87,8 +90,23 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 	return 0;
 }
 
+static int check_log(const struct settings *settings, enum npt_log_level *level_ret,
+		     struct npt_error *err)
+{
+	if (npt_log_level_parse(settings->log_level, level_ret) < 0)
+		return npt_error_set(err, EINVAL,
+				     "--log-level %s is not a level: error, warning, info or debug",
+				     settings->log_level);
+	if (strcmp(settings->log_format, "text") != 0 && strcmp(settings->log_format, "json") != 0)
+		return npt_error_set(err, EINVAL, "--log-format %s is neither text nor json",
+				     settings->log_format);
+	return 0;
+}
+
 static int check_run(const struct npt_controller_options *options, struct npt_error *err)
 {
+	struct npt_url url;
+
 	if (!options->tls_cert || !options->tls_key)
 		return npt_error_set(
 			err, EINVAL,
@@ -96,7 +114,22 @@ static int check_run(const struct npt_controller_options *options, struct npt_er
 			"them");
 	if (options->ingest_key && !options->ingest_url)
 		return npt_error_set(err, EINVAL, "--ingest-key needs --ingest-url");
+	if (options->ingest_url && npt_url_parse(options->ingest_url, "http", &url, err) < 0)
+		return npt_error_wrap(err, "--ingest-url");
 	return 0;
+}
+
+/* Words that need no options. */
+static bool answer(const char *command)
+{
+	if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 ||
+	    strcmp(command, "help") == 0)
+		(void)fputs(help, stdout);
+	else if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0)
+		(void)puts("npt-controller " NPT_VERSION);
+	else
+		return false;
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -108,20 +141,21 @@ int main(int argc, char **argv)
 	};
 	enum npt_log_level level = NPT_LOG_INFO;
 	struct npt_error err = NPT_ERROR_NONE;
-	const char *command = argc > 1 ? argv[1] : "--help";
+	const char *command = argc > 1 ? argv[1] : "";
 	bool init = strcmp(command, "init") == 0, run = strcmp(command, "run") == 0;
 	int r = 0;
 
+	if (answer(command))
+		return 0;
 	if (init || run)
 		r = parse(argc - 1, argv + 1, &settings, &err);
-	else if (strcmp(command, "--help") != 0 && strcmp(command, "-h") != 0)
+	else if (command[0] == '\0')
+		r = npt_error_set(&err, EINVAL, "a command is missing; see npt-controller --help");
+	else
 		r = npt_error_set(&err, EINVAL,
 				  "there is no command '%s'; see npt-controller --help", command);
-	else
-		settings.help = true;
-	if (r >= 0 && npt_log_level_parse(settings.log_level, &level) < 0)
-		r = npt_error_set(&err, EINVAL, "--log-level %s is not a level",
-				  settings.log_level);
+	if (r >= 0)
+		r = check_log(&settings, &level, &err);
 	if (r >= 0 && settings.help) {
 		(void)fputs(help, stdout);
 		return 0;

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "lib/core/alloc.h"
+#include "lib/core/log.h"
 
 #define REASONS_MAX 1024
 
@@ -29,6 +31,15 @@ struct npt_features {
 	struct reason *reasons;
 	size_t reasons_count;
 };
+
+/* The verifier's words are many lines: they go out as they are, on debug only. */
+__attribute__((format(printf, 2, 0))) static int print_libbpf(enum libbpf_print_level level,
+							      const char *format, va_list args)
+{
+	if (level == LIBBPF_DEBUG || !npt_log_enabled(NPT_LOG_DEBUG))
+		return 0;
+	return vfprintf(stderr, format, args);
+}
 
 static int count_arguments(const struct btf *kernel, const char *tracepoint)
 {
@@ -90,8 +101,10 @@ static void read_reasons(struct npt_features *features, const struct btf *kernel
 int npt_features_new(struct npt_features **features_ret, struct npt_error *err)
 {
 	npt_auto(npt_features_free) struct npt_features *features = npt_alloc(1, sizeof(*features));
-	struct btf *kernel = btf__load_vmlinux_btf();
+	struct btf *kernel;
 
+	(void)libbpf_set_print(print_libbpf);
+	kernel = btf__load_vmlinux_btf();
 	if (!kernel)
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel has no BTF (/sys/kernel/btf/vmlinux): it needs "

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -36,15 +35,6 @@ static const struct {
 	{ SYS_accept4, CALL_ACCEPT }, { SYS_close, CALL_CLOSE },
 };
 
-/* The verifier's words are many lines: they go out as they are, on debug only. */
-__attribute__((format(printf, 2, 0))) static int print_libbpf(enum libbpf_print_level level,
-							      const char *format, va_list args)
-{
-	if (level == LIBBPF_DEBUG || !npt_log_enabled(NPT_LOG_DEBUG))
-		return 0;
-	return vfprintf(stderr, format, args);
-}
-
 static void choose_programs(struct npt_probe *probe)
 {
 	struct npt_bpf_measure *skeleton = probe->skeleton;
@@ -66,23 +56,6 @@ static void choose_programs(struct npt_probe *probe)
 	skeleton->rodata->npt_reason_consumed = npt_features_reason(features, "SKB_CONSUMED");
 }
 
-static int check_kernel(const struct npt_features *features,
-			const struct npt_probe_options *options, struct npt_error *err)
-{
-	if (npt_features_tracepoint(features, NPT_TRACEPOINT_SET_STATE) < 0)
-		return npt_error_set(err, EOPNOTSUPP,
-				     "the kernel lacks the tracepoint inet_sock_set_state (4.16+)");
-	if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_SK_STORAGE, NULL) != 1)
-		return npt_error_set(err, EOPNOTSUPP,
-				     "the kernel lacks socket storage for tracing (5.11+)");
-	if (options->operations &&
-	    npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LENGTH) < 0)
-		return npt_error_set(err, EOPNOTSUPP,
-				     "the kernel lacks the tracepoint sock_send_length (6.3+): "
-				     "leave out the layer Operations (--layers Base)");
-	return 0;
-}
-
 static int explain_load(int r, struct npt_error *err)
 {
 	if (r == -EPERM)
@@ -94,6 +67,28 @@ static int explain_load(int r, struct npt_error *err)
 		"the kernel refused the BPF programs (%s); --log-level debug shows its "
 		"words",
 		npt_errno_name(-r));
+}
+
+static int check_kernel(const struct npt_features *features,
+			const struct npt_probe_options *options, struct npt_error *err)
+{
+	int r;
+
+	if (npt_features_tracepoint(features, NPT_TRACEPOINT_SET_STATE) < 0)
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks the tracepoint inet_sock_set_state (4.16+)");
+	r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_SK_STORAGE, NULL);
+	if (r == -EPERM)
+		return explain_load(r, err);
+	if (r != 1)
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks socket storage for tracing (5.11+)");
+	if (options->operations &&
+	    npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LENGTH) < 0)
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks the tracepoint sock_send_length (6.3+): "
+				     "leave out the layer Operations (--layers Base)");
+	return 0;
 }
 
 static int fill_free_slots(struct npt_probe *probe, struct npt_error *err)
@@ -187,7 +182,6 @@ int npt_probe_open(struct npt_probe **probe_ret, const struct npt_features *feat
 	npt_auto(npt_probe_close) struct npt_probe *probe = npt_alloc(1, sizeof(*probe));
 	int r;
 
-	(void)libbpf_set_print(print_libbpf);
 	probe->features = features;
 	probe->options = *options;
 	r = check_kernel(features, options, err);

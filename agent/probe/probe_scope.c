@@ -4,7 +4,10 @@
  * only when nobody reads it any more, so that no edge's numbers go to another edge.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -34,6 +37,15 @@ int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t 
 	return 0;
 }
 
+/* A zombie has ended, too. */
+static bool is_ended(uint32_t pid)
+{
+	npt_auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return fd < 0 ? errno == ESRCH : poll(&poll_fd, 1, 0) > 0;
+}
+
 int npt_probe_add_member(struct npt_probe *probe, uint32_t scope, uint32_t pid,
 			 struct npt_error *err)
 {
@@ -41,6 +53,9 @@ int npt_probe_add_member(struct npt_probe *probe, uint32_t scope, uint32_t pid,
 				BPF_ANY) < 0)
 		return npt_error_set(err, errno, "cannot add process %u: %s", pid,
 				     npt_errno_name(errno));
+	/* One that ended before it was a member has had no exit hook: nobody would delete it. */
+	if (is_ended(pid))
+		(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_members), &pid);
 	return 0;
 }
 

@@ -240,6 +240,16 @@ char *npt_channel_encode(const struct npt_channel_message *message)
 
 /* --- reading --- */
 
+static const json_t *element(struct npt_json_reader *reader, const json_t *array, size_t index,
+			     const char *key)
+{
+	const json_t *item = json_array_get(array, index);
+
+	if (!json_is_object(item))
+		npt_json_fail(reader, key, "has an element that is no object");
+	return item;
+}
+
 static void read_layers(struct npt_json_reader *reader, const json_t *object, bool *layers)
 {
 	const json_t *array = npt_json_array(reader, object, "layers", 64);
@@ -262,7 +272,7 @@ static void read_held(struct npt_json_reader *reader, const json_t *object, cons
 
 	message->held = npt_alloc(json_array_size(array), sizeof(*message->held));
 	for (size_t i = 0; i < json_array_size(array) && reader->result == 0; i++) {
-		const json_t *item = json_array_get(array, i);
+		const json_t *item = element(reader, array, i, key);
 		struct npt_held_assignment *held = &message->held[message->held_count++];
 		const json_t *pods =
 			npt_json_array(reader, item, "pods", NPT_CHANNEL_SUMMARY_PODS - pods_count);
@@ -299,7 +309,7 @@ static void read_target(struct npt_json_reader *reader, const json_t *object,
 	for (size_t i = 0; i < json_array_size(containers); i++) {
 		struct npt_target_container *container =
 			&target->containers[target->containers_count++];
-		const json_t *item = json_array_get(containers, i);
+		const json_t *item = element(reader, containers, i, "containers");
 
 		npt_json_text(reader, item, "name", container->name, sizeof(container->name));
 		npt_json_text(reader, item, "id", container->id, sizeof(container->id));
@@ -411,7 +421,7 @@ static void read_names(struct npt_json_reader *reader, const json_t *object,
 	message->names = npt_alloc(json_array_size(array), sizeof(*message->names));
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		struct npt_resolved_name *name = &message->names[message->names_count++];
-		const json_t *item = json_array_get(array, i);
+		const json_t *item = element(reader, array, i, "names");
 
 		npt_json_text(reader, item, "address", name->address, sizeof(name->address));
 		name->kind =

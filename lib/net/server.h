@@ -94,6 +94,8 @@ struct npt_endpoint {
 			const char *client);
 	/* One whole text or binary message; data is followed by a NUL. Only after accept. */
 	void (*on_message)(void *context, uint64_t socket, const char *data, size_t size_bytes);
+	/* A message was too large; the connection is being closed. */
+	void (*on_refused)(void *context, uint64_t socket, const char *reason);
 	/* Once for each on_open. */
 	void (*on_close)(void *context, uint64_t socket);
 };

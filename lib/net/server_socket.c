@@ -146,6 +146,8 @@ int npt_socket_received(struct npt_connection *connection, const char *data, siz
 	endpoint = socket->endpoint;
 	if (npt_buffer_append(&socket->incoming, data, size_bytes) < 0) {
 		atomic_fetch_add(&connection->server->stats.refused_frames, 1);
+		if (endpoint->on_refused)
+			endpoint->on_refused(endpoint->context, socket->id, "message too large");
 		return close_now(socket, 1009, "message too large");
 	}
 	if (!lws_is_final_fragment(connection->wsi))

@@ -2,7 +2,7 @@
 /*
  * One connection at a time, numbered: what another thread sends carries the number of the
  * connection that it saw, and is dropped if that one has ended meanwhile. The number is published
- * only after on_open has returned, so nothing overtakes what on_open sends.
+ * before on_open is called, so that whoever hears of the connection from there can send on it.
  *
  * The TLS context is ours (libwebsockets would add the system's authorities): before each dial its
  * trust is replaced by what the CA file holds then.
@@ -63,6 +63,7 @@ struct npt_websocket {
 	uint64_t last_connection;
 	bool dialing;
 	bool closing;
+	bool refusing;         /* what comes is too large: nothing is read any more */
 	unsigned int failures; /* since the last message from the server */
 	char *token;
 	struct npt_buffer incoming;
@@ -196,10 +197,11 @@ static int opened(struct npt_websocket *websocket, struct lws *wsi)
 	websocket->dialing = false;
 	websocket->wsi = wsi;
 	websocket->connection = ++websocket->last_connection;
+	websocket->refusing = false;
 	npt_buffer_init(&websocket->incoming, websocket->options.max_frame_bytes);
+	atomic_store(&websocket->published, websocket->connection);
 	if (websocket->options.on_open)
 		websocket->options.on_open(websocket->options.context);
-	atomic_store(&websocket->published, websocket->connection);
 	return 0;
 }
 
@@ -207,12 +209,15 @@ static int received(struct npt_websocket *websocket, const char *data, size_t si
 {
 	struct npt_buffer *incoming = &websocket->incoming;
 
+	if (websocket->refusing)
+		return 0;
 	if (npt_buffer_append(incoming, data, size_bytes) < 0) {
 		(void)snprintf(websocket->reason, sizeof(websocket->reason),
 			       "the server sent a message of more than %zu bytes",
 			       websocket->options.max_frame_bytes);
-		lws_close_reason(websocket->wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL, 0);
-		return -1;
+		websocket->refusing = true;
+		(void)lws_callback_on_writable(websocket->wsi);
+		return 0;
 	}
 	if (!lws_is_final_fragment(websocket->wsi))
 		return 0;
@@ -229,6 +234,11 @@ static int writeable(struct npt_websocket *websocket)
 	struct message *message;
 	int written;
 
+	/* Not from the receiving callback: libwebsockets 4.1 would write on behind its buffer. */
+	if (websocket->refusing) {
+		lws_close_reason(websocket->wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL, 0);
+		return -1;
+	}
 	message = npt_queue_pop(websocket->outgoing);
 	if (!message && websocket->closing) {
 		lws_close_reason(websocket->wsi, LWS_CLOSE_STATUS_GOINGAWAY, NULL, 0);

@@ -28,7 +28,7 @@ struct npt_websocket_options {
 	uint64_t retry_ms_first;   /* 0: 1000 */
 	uint64_t retry_ms_max;     /* 0: 30000 */
 	void *context;
-	/* Connected. What is sent from here is the first thing that the server reads. */
+	/* Connected: from now on, and from any thread, it can be sent. */
 	void (*on_open)(void *context);
 	/* One whole message; data is followed by a NUL. */
 	void (*on_message)(void *context, const char *data, size_t size_bytes);
@@ -45,7 +45,7 @@ void npt_websocket_free(struct npt_websocket *websocket);
 NPT_DEFINE_AUTO(struct npt_websocket *, npt_websocket_free)
 
 /*
- * A text message, copied; any thread. -ENOTCONN: not connected (or on_open has not returned yet),
- * -ENOSPC: more queued than max_queued_bytes. What was queued when a connection ends is dropped.
+ * A text message, copied; any thread. -ENOTCONN: not connected, -ENOSPC: more queued than
+ * max_queued_bytes. What was queued when a connection ends is dropped.
  */
 int npt_websocket_send(struct npt_websocket *websocket, const char *data, size_t size_bytes);

@@ -8,6 +8,7 @@ Prints "ready", waits for a line on stdin, makes its traffic, prints the truth a
 waits for another line (so that its processes are still there while the agent looks). The truth is a
 list of ends: {role, port, pid, connections, writes, written, reads, read, ...}.
 """
+import fcntl
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import socket
 import struct
 import sys
 import tempfile
+import termios
 import time
 
 SENDS = ("write", "writev", "send", "sendto", "sendmsg")
@@ -36,6 +38,13 @@ class End:
     def took(self, size):
         self.truth["reads"] += 1
         self.truth["read"] += size
+
+    def finish(self, sock):
+        """The socket's own count of retransmits, once nothing is on its way any more; then its end. On a
+        machine that stalls, a healthy pair retransmits, too."""
+        wait_until_acknowledged(sock)
+        self.truth["retransmits"] += retransmits(sock)
+        sock.close()
 
 
 def send_by(way, sock, data):
@@ -97,6 +106,13 @@ def retransmits(sock):
     return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 100)[0]
 
 
+def wait_until_acknowledged(sock):
+    """Then the other end has a socket for sure: data can overtake the handshake's last segment, and what
+    is dropped before there is a socket is nobody's."""
+    while struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]:
+        time.sleep(0.001)
+
+
 def in_child(work):
     """Runs work in a child; returns a function that waits for its truth."""
     reader, writer = os.pipe()
@@ -139,7 +155,7 @@ def serve(listener, port, count, exchange):
         sock, _ = listener.accept()
         end.truth["connections"] += 1
         exchange(end, sock)
-        sock.close()
+        end.finish(sock)
     return [end.truth]
 
 
@@ -166,6 +182,7 @@ def mixed(rng, address="127.0.0.1"):
             for asked, answered in rounds:
                 send_all(end, sock, asked, rng)
                 read_all(end, sock, answered, rng)
+            end.finish(sock)
     return [end.truth] + server()
 
 
@@ -192,7 +209,7 @@ def older(rng):
             send_all(end, sock, size // 2 + 1, server_rng)
         end.truth["connections"] = count
         for sock in socks:
-            sock.close()
+            end.finish(sock)
         return [end.truth]
 
     server = in_child(server_work)
@@ -207,7 +224,7 @@ def older(rng):
         read_all(end, sock, size // 2 + 1, rng)
     end.truth["connections"] = count
     for sock in socks:
-        sock.close()
+        end.finish(sock)
     return [end.truth] + server()
 
 
@@ -229,6 +246,7 @@ def by_sendfile(rng):
             end.wrote(sent)
             offset += sent
         end.truth["connections"] = 1
+        end.finish(sock)
         truth = server()
     end.truth["writes"] = None
     return [end.truth] + truth
@@ -256,6 +274,8 @@ def exit_without_close(rng):
             sock = socket.create_connection(("127.0.0.1", port))
             send_all(end, sock, size, rng)
             end.truth["connections"] = 1
+            wait_until_acknowledged(sock)
+            end.truth["retransmits"] = retransmits(sock)
             os.write(writer, json.dumps(end.truth).encode())
             os._exit(0)
         os.waitpid(pid, 0)
@@ -288,6 +308,7 @@ def short_lived(rng):
             with socket.create_connection(("127.0.0.1", port)) as sock:
                 send_all(end, sock, size, rng)
                 read_all(end, sock, size, rng)
+                end.finish(sock)
             end.truth["connections"] = 1
             os.write(writer, json.dumps(end.truth).encode())
             os._exit(0)
@@ -326,6 +347,7 @@ def prefork(rng):
             send_all(end, sock, size, rng)
             read_all(end, sock, 1, rng)
             end.truth["connections"] += 1
+            end.finish(sock)
     return [end.truth] + [truth for server in servers for truth in server()]
 
 
@@ -357,6 +379,7 @@ def no_operations(rng):
     with socket.create_connection(("127.0.0.1", port)) as sock:
         end.took(len(sock.recv(1)))
         end.wrote(sock.send(bytes(size)))
+        end.finish(sock)
     end.truth["connections"] = 1
     return [end.truth] + server()
 
@@ -413,7 +436,6 @@ def remote_server(rng, address):
         read_all(end, sock, size, rng)
         end.wrote(sock.send(b"k"))
         sock.recv(1)
-        end.truth["retransmits"] += retransmits(sock)
 
     return serve(listener, port, 3, exchange)
 
@@ -427,9 +449,10 @@ def remote_client(rng, address):
         size = rng.randint(200000, 2000000)
         with socket.create_connection((address, port)) as sock:
             end.wrote(sock.send(struct.pack("I", size)))
+            wait_until_acknowledged(sock)
             send_all(end, sock, size, rng)
             end.took(len(sock.recv(1)))
-            end.truth["retransmits"] += retransmits(sock)
+            end.finish(sock)
             end.truth["connections"] += 1
     return [end.truth]
 
