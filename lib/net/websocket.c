@@ -4,8 +4,8 @@
  * connection that it saw, and is dropped if that one has ended meanwhile. The number is published
  * before on_open is called, so that whoever hears of the connection from there can send on it.
  *
- * The TLS context is ours (libwebsockets would add the system's authorities): before each dial its
- * trust is replaced by what the CA file holds then.
+ * The TLS context is ours, since libwebsockets would add the system's authorities; before each dial
+ * its trust is replaced by what the CA file holds then.
  */
 #include "lib/net/websocket.h"
 
@@ -33,6 +33,7 @@
 #define TOKEN_BYTES_MAX 16384
 #define CONNECT_SECONDS 10
 #define CLOSE_MS        500
+#define NAME_RETRY_MS   5000 /* at most, while the name is unknown: the server has no part in it */
 #define REASON_BYTES    256
 
 struct message {
@@ -63,6 +64,7 @@ struct npt_websocket {
 	uint64_t last_connection;
 	bool dialing;
 	bool closing;
+	bool unresolved;       /* the last dial did not get past the name */
 	bool refusing;         /* what comes is too large: nothing is read any more */
 	unsigned int failures; /* since the last message from the server */
 	char *token;
@@ -93,8 +95,10 @@ static void drop_outgoing(struct npt_websocket *websocket)
 /* The connection has ended, or could not be made. */
 static void ended(struct npt_websocket *websocket, const char *reason)
 {
-	uint64_t delay_ms = 0;
+	uint64_t delay_ms = 0, max_ms = websocket->options.retry_ms_max;
 
+	if (websocket->unresolved && max_ms > NAME_RETRY_MS)
+		max_ms = NAME_RETRY_MS;
 	atomic_store(&websocket->published, 0);
 	websocket->connection = 0;
 	websocket->wsi = NULL;
@@ -109,7 +113,7 @@ static void ended(struct npt_websocket *websocket, const char *reason)
 		return;
 	if (websocket->failures > 0) /* the first time at once */
 		delay_ms = npt_backoff_ms(websocket->failures, websocket->options.retry_ms_first,
-					  websocket->options.retry_ms_max);
+					  max_ms);
 	websocket->failures++;
 	lws_sul_schedule(websocket->context, 0, &websocket->timer, dial_on_timer,
 			 (lws_usec_t)(delay_ms * 1000 + 1));
@@ -142,11 +146,14 @@ static int prepare(struct npt_websocket *websocket, struct npt_error *err)
 {
 	int r = read_token(websocket, err);
 
+	websocket->unresolved = false;
 	if (r == 0 && websocket->url.tls)
 		r = npt_tls_trust_only(websocket->ssl, websocket->ca_file, err);
-	if (r == 0 && websocket->addresses_count == 0)
+	if (r == 0 && websocket->addresses_count == 0) {
 		r = npt_resolve(websocket->url.host, websocket->addresses, ADDRESSES_MAX,
 				&websocket->addresses_count, err);
+		websocket->unresolved = r < 0;
+	}
 	return r;
 }
 
@@ -154,13 +161,12 @@ static void dial(struct npt_websocket *websocket)
 {
 	struct lws_client_connect_info info = { 0 };
 	struct npt_error err = NPT_ERROR_NONE;
-	npt_auto_free char *host = NULL;
+	npt_auto_free char *host = npt_format("%s:%u", websocket->url.host, websocket->url.port);
 
 	if (prepare(websocket, &err) < 0) {
 		ended(websocket, err.text);
 		return;
 	}
-	host = npt_format("%s:%u", websocket->url.host, websocket->url.port);
 	info.context = websocket->context;
 	info.address = websocket->addresses[--websocket->addresses_count];
 	info.port = (int)websocket->url.port;
@@ -185,11 +191,9 @@ static int append_authorization(struct npt_websocket *websocket, struct lws *wsi
 
 	if (!websocket->token)
 		return 0;
-	return lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
-					    (const unsigned char *)websocket->token,
-					    (int)strlen(websocket->token), at, *at + length)
-		       ? -1
-		       : 0;
+	return -lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
+					     (const unsigned char *)websocket->token,
+					     (int)strlen(websocket->token), at, *at + length);
 }
 
 static int opened(struct npt_websocket *websocket, struct lws *wsi)
@@ -240,12 +244,11 @@ static int writeable(struct npt_websocket *websocket)
 		return -1;
 	}
 	message = npt_queue_pop(websocket->outgoing);
-	if (!message && websocket->closing) {
-		lws_close_reason(websocket->wsi, LWS_CLOSE_STATUS_GOINGAWAY, NULL, 0);
-		return -1;
+	if (!message) {
+		if (websocket->closing)
+			lws_close_reason(websocket->wsi, LWS_CLOSE_STATUS_GOINGAWAY, NULL, 0);
+		return websocket->closing ? -1 : 0;
 	}
-	if (!message)
-		return 0;
 	atomic_fetch_sub(&websocket->outgoing_bytes, message->size_bytes);
 	written = (int)message->size_bytes;
 	if (message->connection == websocket->connection)
@@ -293,8 +296,7 @@ static void woken(struct npt_websocket *websocket)
 {
 	if (!websocket->wsi)
 		return;
-	if (atomic_load(&websocket->stop))
-		websocket->closing = true;
+	websocket->closing |= atomic_load(&websocket->stop);
 	(void)lws_callback_on_writable(websocket->wsi);
 }
 
