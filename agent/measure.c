@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A scope id is given once per scope and not again while this BPF object is loaded (they are 1023),
- * so that nothing of an ended scope is taken for a new one. Namespaces are held open: their inode
- * numbers are reused at once when they end.
+ * A scope id is given again only after all others (they are 1023) had their turn, and its slots are
+ * emptied once more then, so that nothing of an ended scope is taken for a new one. Namespaces are
+ * held open: their inode numbers are reused at once when they end.
  */
 #include "agent/measure.h"
 
@@ -38,7 +38,7 @@ struct npt_measure {
 	struct npt_probe *probe; /* NULL while there is no scope */
 	struct npt_slices slices;
 	struct scope scopes[NPT_SCOPES_MAX];
-	uint32_t next_scope;
+	uint32_t last_scope; /* the id that was given last; 0: none yet */
 	uint32_t scopes_count;
 	struct told *told[NPT_SLOTS_MAX];
 };
@@ -67,7 +67,7 @@ static void unload(struct npt_measure *measure)
 		free(measure->told[i]);
 		measure->told[i] = NULL;
 	}
-	measure->next_scope = 0;
+	measure->last_scope = 0;
 }
 
 void npt_measure_free(struct npt_measure *measure)
@@ -117,10 +117,21 @@ static int check_scope(struct npt_measure *measure, const struct npt_scope_optio
 			return npt_error_set(err, EBUSY,
 					     "this network namespace is being measured already");
 	}
-	if (measure->next_scope + 1 >= NPT_SCOPES_MAX)
-		return npt_error_set(err, ENOSPC, "too many scopes since the start (%d)",
+	if (measure->scopes_count + 1 >= NPT_SCOPES_MAX)
+		return npt_error_set(err, ENOSPC, "too many scopes at once (%d)",
 				     NPT_SCOPES_MAX - 1);
 	return 0;
+}
+
+/* The next free one; there is one. */
+static uint32_t next_scope_id(const struct npt_measure *measure)
+{
+	uint32_t id = measure->last_scope;
+
+	do {
+		id = id % (NPT_SCOPES_MAX - 1) + 1;
+	} while (measure->scopes[id].id);
+	return id;
 }
 
 static int begin_scope(struct npt_measure *measure, struct scope *scope,
@@ -151,8 +162,10 @@ int npt_measure_add_scope(struct npt_measure *measure, const struct npt_scope_op
 		if (r < 0)
 			return r;
 	}
-	scope = &measure->scopes[++measure->next_scope];
-	*scope = (struct scope){ .id = measure->next_scope, .netns_inode = inode, .netns_fd = -1 };
+	measure->last_scope = next_scope_id(measure);
+	scope = &measure->scopes[measure->last_scope];
+	*scope = (struct scope){ .id = measure->last_scope, .netns_inode = inode, .netns_fd = -1 };
+	npt_probe_free_slots(measure->probe, scope->id);
 	r = begin_scope(measure, scope, options, err);
 	if (r < 0) {
 		(void)npt_probe_remove_scope(measure->probe, inode, scope->id, NULL);
