@@ -218,12 +218,6 @@ uint32_t npt_measure_members(struct npt_measure *measure, uint32_t scope)
 	return measure->probe ? npt_probe_members(measure->probe, scope) : 0;
 }
 
-int npt_measure_add_member(struct npt_measure *measure, uint32_t scope, uint32_t pid,
-			   struct npt_error *err)
-{
-	return npt_probe_add_member(measure->probe, scope, pid, err);
-}
-
 static void name_drop_reason(const void *features, uint32_t reason, char *out, size_t size_bytes)
 {
 	npt_features_reason_name(features, reason, out, size_bytes);

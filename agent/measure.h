@@ -43,8 +43,6 @@ void npt_measure_remove_scope(struct npt_measure *measure, uint32_t scope);
 void npt_measure_forget_scope(struct npt_measure *measure, uint32_t scope);
 /* Members that are alive, of a by-process scope. */
 uint32_t npt_measure_members(struct npt_measure *measure, uint32_t scope);
-int npt_measure_add_member(struct npt_measure *measure, uint32_t scope, uint32_t pid,
-			   struct npt_error *err);
 
 /*
  * Calls tell with what is new for each edge since the last read; edges without news are told while

@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -143,11 +142,6 @@ void npt_proc_pod_uid(uint32_t pid, char *out, size_t size_bytes)
 
 	read_cgroup(pid, container_id, pod_uid);
 	copy_bounded(out, size_bytes, pod_uid, strlen(pod_uid));
-}
-
-bool npt_proc_alive(uint32_t pid)
-{
-	return kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
 void npt_proc_each(bool (*visit)(uint32_t pid, void *context), void *context)

@@ -23,6 +23,5 @@ void npt_proc_pod_uid(uint32_t pid, char *out, size_t size_bytes);
 /* The same from the text of such a file; pure. */
 void npt_proc_parse_cgroup(const char *text, char *container_id, size_t container_bytes,
 			   char *pod_uid, size_t pod_bytes);
-bool npt_proc_alive(uint32_t pid);
 /* Calls visit for each process of the machine until it returns false. */
 void npt_proc_each(bool (*visit)(uint32_t pid, void *context), void *context);

@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -24,6 +23,7 @@
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
+#include "lib/net/digest.h"
 
 #define TABLE_BYTES_MAX (1024 * 1024)
 #define FIND_PERIOD_NS  (5 * NPT_NS_PER_SECOND)
@@ -249,12 +249,8 @@ static int open_signals(struct run *run, struct npt_error *err)
 static struct npt_recording *new_recording(void)
 {
 	npt_auto(npt_report_free) struct npt_report *head = npt_report_new();
-	uint64_t number = 0;
 
-	if (getrandom(&number, sizeof(number), 0) < 0)
-		number = npt_clock_unix_ns();
-	(void)snprintf(head->instance, sizeof(head->instance), "%016llx",
-		       (unsigned long long)number);
+	npt_random_id(head->instance);
 	return npt_recording_new(head, npt_clock_unix_ms());
 }
 

@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 
@@ -22,6 +21,7 @@
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
 #include "lib/core/queue.h"
+#include "lib/net/digest.h"
 #include "lib/net/websocket.h"
 
 #define EVENTS_MAX 64
@@ -440,15 +440,11 @@ static void end(struct service *service)
 int npt_service_run(const struct npt_service_options *options, struct npt_error *err)
 {
 	npt_auto_free struct service *service = npt_alloc(1, sizeof(*service));
-	uint64_t number = 0;
 	int r;
 
 	service->options = options;
 	service->signal_fd = -1;
-	if (getrandom(&number, sizeof(number), 0) < 0)
-		number = npt_clock_unix_ns();
-	(void)snprintf(service->instance, sizeof(service->instance), "%016llx",
-		       (unsigned long long)number);
+	npt_random_id(service->instance);
 	r = open_signals(service, err);
 	if (r >= 0)
 		r = start(service, err);

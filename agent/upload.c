@@ -39,12 +39,11 @@ struct npt_upload {
 	struct npt_upload_options options;
 	char *ca_file;
 	struct npt_http_client *http;
-	pthread_mutex_t lock; /* spool, stats, routes, total */
+	pthread_mutex_t lock; /* spool, stats, routes */
 	pthread_cond_t changed;
 	struct npt_spool *spool;
 	struct npt_strmap *stats;  /* "task/pod" -> npt_upload_stats */
 	struct npt_strmap *routes; /* task -> route */
-	struct npt_upload_stats total;
 	bool sending; /* the oldest is on its way, and may be stored already: it is not dropped */
 	pthread_t thread;
 	bool started;
@@ -95,7 +94,6 @@ static void settle(struct npt_upload *upload, const char *task_uid, const char *
 		   enum outcome outcome, const char *error)
 {
 	settle_one(stats_of(upload, task_uid, pod_uid), outcome, error);
-	settle_one(&upload->total, outcome, error);
 }
 
 static void drop(struct npt_upload *upload, size_t index, const char *why)
@@ -252,7 +250,6 @@ static void count_found(struct npt_upload *upload)
 		const struct npt_spool_entry *entry = npt_spool_at(upload->spool, i);
 		struct npt_upload_stats *stats = stats_of(upload, entry->task_uid, entry->pod_uid);
 
-		upload->total.pending++;
 		if (stats)
 			stats->pending++;
 	}
@@ -347,7 +344,6 @@ static int push(struct npt_upload *upload, const struct npt_upload_window *windo
 	if (r < 0)
 		return r;
 	remember_route(upload, window);
-	upload->total.pending++;
 	if (stats)
 		stats->pending++;
 	(void)pthread_cond_broadcast(&upload->changed);
@@ -365,7 +361,6 @@ int npt_upload_push(struct npt_upload *upload, const struct npt_upload_window *w
 		struct npt_upload_stats *stats =
 			stats_of(upload, window->task_uid, window->pod_uid);
 
-		upload->total.dropped++;
 		if (stats)
 			stats->dropped++;
 	}
@@ -383,13 +378,6 @@ void npt_upload_stats(struct npt_upload *upload, const char *task_uid, const cha
 	stats = stats_of(upload, task_uid, pod_uid);
 	if (stats)
 		*stats_ret = *stats;
-	(void)pthread_mutex_unlock(&upload->lock);
-}
-
-void npt_upload_total(struct npt_upload *upload, struct npt_upload_stats *stats_ret)
-{
-	(void)pthread_mutex_lock(&upload->lock);
-	*stats_ret = upload->total;
 	(void)pthread_mutex_unlock(&upload->lock);
 }
 

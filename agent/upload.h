@@ -60,8 +60,6 @@ int npt_upload_push(struct npt_upload *upload, const struct npt_upload_window *w
 /* Of one pod in one task since this process started (what was found in the spool is pending). */
 void npt_upload_stats(struct npt_upload *upload, const char *task_uid, const char *pod_uid,
 		      struct npt_upload_stats *stats_ret);
-/* Of everything. */
-void npt_upload_total(struct npt_upload *upload, struct npt_upload_stats *stats_ret);
 /* Forgets counters and way of a task that is over; its pending windows stay, with their own. */
 void npt_upload_forget(struct npt_upload *upload, const char *task_uid);
 /* Waits until nothing of the task (NULL: of any) is pending: true, or false after timeout_ms. */

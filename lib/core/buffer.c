@@ -78,16 +78,6 @@ int npt_buffer_appendf(struct npt_buffer *buffer, const char *format, ...)
 	return npt_buffer_append_text(buffer, text);
 }
 
-void npt_buffer_consume(struct npt_buffer *buffer, size_t size_bytes)
-{
-	assert(size_bytes <= buffer->size_bytes);
-	if (size_bytes == 0)
-		return;
-	memmove(buffer->data, buffer->data + size_bytes, buffer->size_bytes - size_bytes);
-	buffer->size_bytes -= size_bytes;
-	buffer->data[buffer->size_bytes] = '\0';
-}
-
 char *npt_buffer_take(struct npt_buffer *buffer)
 {
 	char *data = buffer->data ? buffer->data : npt_alloc(1, 1);

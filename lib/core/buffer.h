@@ -29,8 +29,6 @@ int npt_buffer_append(struct npt_buffer *buffer, const void *data, size_t size_b
 int npt_buffer_append_text(struct npt_buffer *buffer, const char *text);
 int npt_buffer_appendf(struct npt_buffer *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Drops the first bytes. */
-void npt_buffer_consume(struct npt_buffer *buffer, size_t size_bytes);
 /* Hands the content over (never NULL); the buffer is empty and usable. */
 char *npt_buffer_take(struct npt_buffer *buffer);
 NPT_DEFINE_AUTO_DONE(struct npt_buffer, npt_buffer_done)

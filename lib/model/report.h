@@ -185,6 +185,3 @@ char *npt_report_to_json(const struct npt_report *report);
  * after. All are the caller's to free. */
 char *npt_edge_to_json(const struct npt_edge *edge);
 void npt_report_json_frame(const struct npt_report *report, char **before_ret, char **after_ret);
-/* Refuses what is not such an object: unknown kinds, wrong types, numbers out of range. */
-int npt_report_from_json(const char *json, size_t size_bytes, struct npt_report **report_ret,
-			 struct npt_error *err);
