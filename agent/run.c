@@ -281,8 +281,8 @@ static int start(struct run *run, struct npt_error *err)
 		run->deadline_ns = run->started_ns + run->options->duration_ms * NPT_NS_PER_MS;
 	run->next_cut_unix_ms = next_cut(run, npt_clock_unix_ms());
 	run->next_find_ns = npt_clock_monotonic_ns() + FIND_PERIOD_NS;
-	npt_target_release(&run->target);
-	return 0;
+	return npt_target_release(&run->target,
+				  run->options->command ? run->options->command[0] : "", err);
 }
 
 /* A command that outlives the measurement is ended: we started it. */

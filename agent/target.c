@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,66 +186,34 @@ static int find_namespace(const char *path, struct npt_target_set *set, struct n
 	return r < 0 ? npt_error_wrap(err, "%s", path) : 0;
 }
 
-static int check_file(const char *path)
-{
-	struct stat status;
-
-	if (access(path, X_OK) < 0 || stat(path, &status) < 0)
-		return -errno;
-	return S_ISREG(status.st_mode) ? 0 : -EISDIR;
-}
-
-/* Looked for as execvp() will, so that nothing is measured for a command that is not there. */
-static int check_command(const char *name, struct npt_error *err)
-{
-	const char *at = getenv("PATH") ? getenv("PATH") : "/bin:/usr/bin";
-	int r = -ENOENT;
-
-	if (strchr(name, '/')) {
-		r = check_file(name);
-		at = NULL;
-	}
-	while (at && r < 0 && name[0]) {
-		const char *end = strchrnul(at, ':');
-		npt_auto_free char *path =
-			npt_format("%.*s%s%s", (int)(end - at), at, end > at ? "/" : "", name);
-		int found = check_file(path);
-
-		if (found == 0 || found == -EACCES)
-			r = found;
-		at = *end ? end + 1 : NULL;
-	}
-	if (r < 0)
-		return npt_error_set(err, r == -EACCES ? EPERM : ESRCH, "cannot run '%s': %s", name,
-				     npt_errno_name(-r));
-	return 0;
-}
-
-/* The child: waits until it is measured, then becomes the command. */
-static _Noreturn void become(char **command, int wait_fd)
+/*
+ * The child: waits until it is measured, then becomes the command. The socket ends with that; if it
+ * cannot, the error goes there.
+ */
+static _Noreturn void become(char **command, int socket_fd)
 {
 	sigset_t none;
 	char go;
+	int failure;
 
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (read(wait_fd, &go, 1) != 1)
+	if (read(socket_fd, &go, 1) != 1)
 		_exit(127);
 	(void)execvp(command[0], command);
-	fprintf(stderr, "npt-agent: cannot run %s: %s\n", command[0], npt_errno_name(errno));
+	failure = errno;
+	(void)!write(socket_fd, &failure, sizeof(failure));
 	_exit(127);
 }
 
 static int start_command(char **command, struct npt_target_set *set, struct npt_error *err)
 {
 	int ends[2];
-	int r = check_command(command[0], err);
 
-	if (r < 0)
-		return r;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return npt_error_set(err, errno, "cannot make a pipe: %s", npt_errno_name(errno));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return npt_error_set(err, errno, "cannot make a socket pair: %s",
+				     npt_errno_name(errno));
 	set->command_pid = fork();
 	if (set->command_pid == 0) {
 		(void)close(ends[1]);
@@ -278,13 +246,18 @@ int npt_target_find(const struct npt_run_options *options, struct npt_target_set
 	return -EINVAL;
 }
 
-void npt_target_release(struct npt_target_set *set)
+int npt_target_release(struct npt_target_set *set, const char *command, struct npt_error *err)
 {
-	if (set->release_fd < 0)
-		return;
-	if (write(set->release_fd, "g", 1) != 1)
-		(void)kill(set->command_pid, SIGTERM);
-	(void)close(npt_take_fd(&set->release_fd));
+	npt_auto_close int fd = npt_take_fd(&set->release_fd);
+	int failure;
+
+	if (fd < 0)
+		return 0;
+	if (send(fd, "g", 1, MSG_NOSIGNAL) != 1 ||
+	    read(fd, &failure, sizeof(failure)) != (ssize_t)sizeof(failure))
+		return 0; /* it runs, or was killed already */
+	return npt_error_set(err, failure == EACCES ? EPERM : ESRCH, "cannot run '%s': %s", command,
+			     npt_errno_name(failure));
 }
 
 void npt_target_done(struct npt_target_set *set)

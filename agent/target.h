@@ -29,6 +29,6 @@ struct npt_target_set {
 /* -ESRCH: there is no such target. */
 int npt_target_find(const struct npt_run_options *options, struct npt_target_set *set_ret,
 		    struct npt_error *err);
-/* Lets the command run, once it is measured. */
-void npt_target_release(struct npt_target_set *set);
+/* Lets the command run, once it is measured. -ESRCH, -EPERM: it cannot be run. */
+int npt_target_release(struct npt_target_set *set, const char *command, struct npt_error *err);
 void npt_target_done(struct npt_target_set *set);

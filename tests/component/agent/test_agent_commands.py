@@ -180,7 +180,7 @@ def a_process_that_ended():
     (lambda: ["--", "/no/such/command"], GONE, "cannot run '/no/such/command': ENOENT"),
     (lambda: ["--", "no-such-command", "--help"], GONE, "cannot run 'no-such-command': ENOENT"),
     (lambda: ["--", ""], GONE, "cannot run '': ENOENT"),
-    (lambda: ["--", "/etc"], GONE, "cannot run '/etc': EISDIR"),
+    (lambda: ["--", "/etc"], PERMISSION, "cannot run '/etc': EACCES"),
     (lambda: ["--", "/etc/passwd"], PERMISSION, "cannot run '/etc/passwd': EACCES"),
 ], ids=lambda value: value if isinstance(value, str) else None)
 def test_a_target_that_is_not_there_is_said_and_nothing_is_measured(target, code, words):
@@ -188,6 +188,13 @@ def test_a_target_that_is_not_there_is_said_and_nothing_is_measured(target, code
     done = run(AGENT, "run", "--duration", 30, *target())
     check_refused(done, code, words)
     assert done.stdout == "" and time.monotonic() - began < 10
+
+
+def test_a_script_whose_interpreter_is_missing_is_said(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    check_refused(run(AGENT, "run", "--duration", 30, "--", script), GONE, f"cannot run '{script}': ENOENT")
 
 
 def test_a_pipe_is_no_namespace_and_is_not_waited_for(tmp_path):
