@@ -54,12 +54,30 @@ def namespaces():
         yield made
 
 
+def traffic_processes():
+    found = set()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if str(HERE / "traffic.py").encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                found.add(process.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays():
+    before = traffic_processes()
+    yield
+    assert traffic_processes() <= before
+
+
 class Program:
-    """A child that speaks lines; ended by its own descriptor, never left behind."""
+    """A child that speaks lines; ended with all that it started, never left behind."""
 
     def __init__(self, *command, **options):
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True, **options)
+                                      text=True, start_new_session=True, **options)
 
     def line(self):
         line = self.child.stdout.readline()
@@ -71,8 +89,8 @@ class Program:
         self.child.stdin.flush()
 
     def end(self):
-        if self.child.poll() is None:
-            self.child.kill()
+        if self.child.returncode is None:  # nobody has waited for it: the number is its own still
+            os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait(10)
 
 
