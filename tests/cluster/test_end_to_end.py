@@ -12,9 +12,10 @@ from scene import (Database, add_up, ask, both, let_go, run_traffic, seen, statu
                    wait_finished, wait_running, windows_of)
 
 
+@pytest.mark.connections(200)  # longer than a window: the first one may lack a name (docs/limits.md)
 @pytest.mark.parametrize("pods", [0, 1], indirect=True)
 def test_status_rest_and_database_equal_what_the_programs_counted(cluster, pods):
-    cluster.apply(both(pods, "plain", 14))
+    cluster.apply(both(pods, "plain", 24))
     wait_running(cluster, pods, "plain", 2)
     truth = run_traffic(cluster, pods)
     status = wait_finished(cluster, pods, "plain")
@@ -53,8 +54,7 @@ def check_history(task_object, truth):
     finally:
         database.close()
     assert {pod["missing"] for pod in report["pods"]} == {0}
-    # A peer that talks in one window only may have no name there yet (docs/limits.md); never a wrong one.
-    assert {edge["peer"]["name"] for edge in report["edges"]} <= {"client", "server", ""}
+    assert {edge["peer"]["name"] for edge in report["edges"]} == {"client", "server"}
 
 
 @pytest.mark.connections(200)
