@@ -29,6 +29,7 @@
 #define NPT_REPORT_EDGES_MAX       8192
 #define NPT_EDGE_FAILED_MAX        8
 #define NPT_EDGE_DROPS_MAX         8
+#define NPT_EDGE_RESETS_MAX        5
 #define NPT_REPORT_UNAVAILABLE_MAX 24
 #define NPT_REPORT_DEGRADED_MAX    8
 #define NPT_NUMBER_MAX             ((UINT64_C(1) << 53) - 1)
@@ -53,6 +54,22 @@ enum npt_peer_kind {
 	NPT_PEER_NODE,
 };
 
+/* What an edge's numbers say (docs/findings.md); worst ones last. */
+enum npt_verdict {
+	NPT_VERDICT_UNKNOWN, /* the numbers do not say */
+	NPT_VERDICT_NONE,    /* they say that nothing is wrong */
+	NPT_VERDICT_SENDER_APPLICATION,
+	NPT_VERDICT_SENDER_BUFFER,
+	NPT_VERDICT_RECEIVER_WINDOW,
+	NPT_VERDICT_RECEIVER_APPLICATION,
+	NPT_VERDICT_NETWORK_DELAY,
+	NPT_VERDICT_NETWORK_LOSS,
+	NPT_VERDICT_SERVER,
+	NPT_VERDICT_LISTENER,
+	NPT_VERDICT_CONNECT_FAILURE,
+	NPT_VERDICT_COUNT,
+};
+
 enum npt_tls { NPT_TLS_UNKNOWN, NPT_TLS_NO, NPT_TLS_YES };
 
 /* The metrics that have a count and times; the order is the JSON's. */
@@ -63,14 +80,15 @@ enum npt_metric_id {
 	NPT_METRIC_CONNECT,
 	NPT_METRIC_ACCEPT,
 	NPT_METRIC_CLOSE,
-	NPT_METRIC_RESPONSE, /* not measured by this version */
-	NPT_METRIC_UNREAD,   /* not measured by this version */
+	NPT_METRIC_RESPONSE, /* last byte of a request -> first byte of its response */
+	NPT_METRIC_UNREAD,   /* data is there to be read -> the next read */
 	NPT_METRIC_COUNT,
 };
 
 struct npt_metric {
 	uint64_t count;
-	uint64_t bytes; /* write and read only */
+	uint64_t bytes;      /* write and read only */
+	uint64_t overlapped; /* response only: turns left out, since messages crossed each other */
 	enum npt_quality quality;
 	struct npt_histogram micros; /* micros.count = timed operations, <= count when sampled */
 };
@@ -109,7 +127,7 @@ struct npt_edge {
 	struct npt_process process;
 	enum npt_role role;
 	struct npt_peer peer;
-	char transport[8]; /* "tcp" */
+	char transport[8]; /* "tcp" or "udp" */
 	char protocol[16]; /* "unknown" */
 	enum npt_tls tls;
 	struct {
@@ -125,13 +143,41 @@ struct npt_edge {
 	} sent, received;
 	struct npt_metric metrics[NPT_METRIC_COUNT];
 	struct {
-		uint64_t segments; /* tcp_info's total_retrans; the next two are parts of it */
+		uint64_t segments; /* tcp_info's total_retrans; bytes apart, parts of it follow */
 		uint64_t bytes;
 		uint64_t syn;
-		uint64_t spurious; /* DSACKs received */
+		uint64_t tail_loss; /* tail-loss probes that sent old data again */
+		uint64_t spurious;  /* DSACKs received */
 	} retransmit;
 	struct npt_named_count drops[NPT_EDGE_DROPS_MAX]; /* by kernel reason; "" ends */
 	uint64_t drops_unspecified; /* kfree_skb() without a reason: said, not counted as drops */
+	struct npt_named_count
+		resets_sent[NPT_EDGE_RESETS_MAX]; /* by the kernel's reason; "" ends */
+	struct npt_named_count resets_received[NPT_EDGE_RESETS_MAX]; /* by errno name; "" ends */
+	/* What the sender waited for, over all connections of the edge; the sum is their time. */
+	struct {
+		uint64_t application_micros;    /* nothing to send, nothing on its way */
+		uint64_t receive_window_micros; /* the receiver's window was full */
+		uint64_t send_buffer_micros;    /* the send buffer was too small */
+		uint64_t network_micros;        /* busy otherwise: data on its way */
+	} limited;
+	/* Gauges, added up over the connections at the end of the window; listenDrops is a counter.
+	 */
+	struct {
+		uint64_t unread_bytes;
+		uint64_t unsent_bytes;
+		uint64_t accept_backlog; /* of the listener, on its own edge (role server) */
+		uint64_t accept_backlog_max;
+		uint64_t syn_backlog;
+		uint64_t listen_drops; /* connects that the listener turned away: its backlog was
+					  full */
+	} queue;
+	/* Made of the numbers above by npt_findings_set(); never merged, never on the wire. */
+	struct {
+		enum npt_verdict verdict;
+		uint32_t confidence_permille;
+		char text[NPT_TEXT_BYTES];
+	} finding;
 };
 
 struct npt_report {
