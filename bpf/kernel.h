@@ -65,6 +65,15 @@ struct inet_connection_sock {
 	__u8 icsk_ca_state : 5;
 };
 
+struct minmax_sample {
+	__u32 t;
+	__u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
+};
+
 struct tcp_sock {
 	__u32 data_segs_out;
 	__u32 data_segs_in;
@@ -79,6 +88,7 @@ struct tcp_sock {
 	__u64 bytes_retrans;
 	__u32 total_retrans;
 	__u32 dsack_dups;
+	struct minmax rtt_min;
 	__u32 chrono_start; /* jiffies */
 	__u32 chrono_stat[3];
 	__u8 chrono_type : 2; /* enum tcp_chrono: 1 is the first of chrono_stat */

@@ -206,7 +206,7 @@ int npt_probe_find_left_over(struct npt_probe *probe, struct npt_error *err)
 	return find(probe, NPT_FIND_ALL, err);
 }
 
-/* Each walk adds the gauges up anew; counters among them go on. */
+/* Each walk makes the gauges anew; counters among them go on. */
 static void clear_gauges(struct npt_probe *probe)
 {
 	for (size_t i = 0; i < NPT_SLOTS_MAX && (i < NPT_SLOT_FIRST || probe->slots[i].ever_used);
