@@ -72,8 +72,9 @@ static void without_trampolines_times_are_sampled_and_say_so(void)
 
 static void an_old_kernel_says_what_it_lacks(void)
 {
-	const struct npt_probe_abilities can = { .trampolines = true, .operations = true,
-						 .write_begin = true, .drops = true };
+	const struct npt_probe_abilities can = {
+		.trampolines = true, .operations = true, .write_begin = true, .drops = true
+	};
 	const struct npt_layers layers = { .operations = true };
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
 	struct npt_edge edge = { 0 };
