@@ -245,15 +245,27 @@ static void older_and_new(void)
 }
 
 /* One subflow: its payload is the connection's. */
-static void multipath(void)
+static void run_multipath(int port, bool listens_late)
 {
-	struct exchange exchange = {
-		.port = 18249, .connections = 3, .client = ask, .server = answer
-	};
-	struct address address = { AF_INET, IPPROTO_MPTCP, "127.0.0.1", exchange.port };
+	struct exchange exchange = { .port = port,
+				     .listens_late = listens_late,
+				     .connections = 3,
+				     .client = ask,
+				     .server = answer };
+	struct address address = { AF_INET, IPPROTO_MPTCP, "127.0.0.1", port };
 
 	random_sizes(&exchange, random_in(5, 20), 20000);
 	run_exchange_at(&exchange, &address, &address);
+}
+
+static void multipath(void)
+{
+	run_multipath(18249, true);
+}
+
+static void multipath_older_listener(void)
+{
+	run_multipath(18250, false);
 }
 
 const struct scenario stack_scenarios[] = {
@@ -266,5 +278,6 @@ const struct scenario stack_scenarios[] = {
 	{ "fast_open", fast_open },
 	{ "older_and_new", older_and_new },
 	{ "multipath", multipath },
+	{ "multipath_older_listener", multipath_older_listener },
 	{ NULL, NULL },
 };

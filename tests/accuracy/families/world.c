@@ -334,12 +334,16 @@ static void serve(void *context)
 void run_exchange_at(const struct exchange *exchange, const struct address *server,
 		     const struct address *client)
 {
-	struct serving serving = { exchange, listen_at(server) };
+	struct serving serving = { .exchange = exchange };
 	struct end *end;
 
+	if (exchange->listens_late)
+		go();
+	serving.listener = listen_at(server);
 	(void)start(serve, &serving);
 	(void)close(serving.listener);
-	go();
+	if (!exchange->listens_late)
+		go();
 	end = end_new("client", exchange->port);
 	for (size_t i = 0; i < exchange->connections; i++) {
 		int fd = connect_to(client);

@@ -96,6 +96,7 @@ extern const struct scenario call_scenarios[], kernel_scenarios[], ring_scenario
 #define SIZES_MAX 64
 struct exchange {
 	int port;
+	bool listens_late; /* when the agent measures already */
 	size_t connections;
 	size_t count;
 	size_t sizes[SIZES_MAX];
