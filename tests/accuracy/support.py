@@ -31,6 +31,11 @@ def ip(*arguments):
     subprocess.run(["ip", *arguments], check=True, timeout=30)
 
 
+def run_in(namespace, *command):
+    return subprocess.run(["ip", "netns", "exec", namespace, *command], capture_output=True, text=True,
+                          check=True, timeout=30).stdout
+
+
 class Namespaces:
     """Two network namespaces, near and far, joined by a veth pair, with loopback up."""
 
@@ -225,27 +230,29 @@ def nft(namespace, text):
 
 
 def nft_dropped(namespace):
-    rules = subprocess.run(["ip", "netns", "exec", namespace, "nft", "-j", "list", "ruleset"],
-                           capture_output=True, text=True, check=True, timeout=30).stdout
+    rules = run_in(namespace, "nft", "-j", "list", "ruleset")
     counters = [part["counter"]["packets"] for item in json.loads(rules)["nftables"]
                 if "rule" in item for part in item["rule"]["expr"] if "counter" in part]
     return sum(counters)
 
 
+def netstat(namespace, name):
+    """One of the namespace's own counters of TCP."""
+    lines = [line.split() for line in run_in(namespace, "cat", "/proc/net/netstat").splitlines()]
+    names, values = [line for line in lines if line[0] == "TcpExt:"]
+    return int(values[names.index(name)])
+
+
 def duplicates_received(namespace):
     """Segments with nothing new in them, by the namespace's own counter: what its peer sent twice
     though once would have done."""
-    text = subprocess.run(["ip", "netns", "exec", namespace, "cat", "/proc/net/netstat"],
-                          capture_output=True, text=True, check=True, timeout=30).stdout
-    names, values = [line.split() for line in text.splitlines() if line.startswith("TcpExt:")]
-    return int(values[names.index("DelayedACKLost")])
+    return netstat(namespace, "DelayedACKLost")
 
 
 def wait_until_closed(namespace):
     """Until no connection is on its way any more; what comes then finds no socket to count it."""
     for _ in range(200):
-        table = subprocess.run(["ip", "netns", "exec", namespace, "cat", "/proc/net/tcp"],
-                               capture_output=True, text=True, check=True, timeout=30).stdout
+        table = run_in(namespace, "cat", "/proc/net/tcp")
         states = {line.split()[3] for line in table.splitlines()[1:]}
         if states <= {"0A", "06"}:  # LISTEN, TIME_WAIT
             return

@@ -2,12 +2,10 @@
 """Accuracy for every family of calls: many messages at once, io_uring, splice, zerocopy, error queues,
 descriptors that are shared, and a TCP that does something else with plain calls. The programs are in
 families/; each counts by itself what it moved."""
-import subprocess
-
 import pytest
 
 from support import (FAMILIES, add_up, check_end, check_healthy, duplicates_received, measure,
-                     needs_root, nft, seen_at)
+                     needs_root, nft, run_in, seen_at)
 
 pytestmark = needs_root
 
@@ -59,12 +57,8 @@ def test_a_half_closed_pair_drops_nothing(namespaces):
     check_healthy(ends, duplicates_received(namespaces.near))
 
 
-def sysctl(namespace, setting):
-    subprocess.run(["ip", "netns", "exec", namespace, "sysctl", "-qw", setting], check=True, timeout=30)
-
-
 def test_data_in_a_syn(namespaces):
-    sysctl(namespaces.near, "net.ipv4.tcp_fastopen=3")
+    run_in(namespaces.near, "sysctl", "-qw", "net.ipv4.tcp_fastopen=3")
     truths, report = families(namespaces.near, "fast_open")
     ends = [check_end(report, truth) for truth in truths]
     check_healthy(ends, duplicates_received(namespaces.near))
@@ -83,7 +77,7 @@ LOSES_ACKS = """table ip npt {
 @pytest.mark.xfail(strict=False, reason="read while in SYN_RECV: an edge with port 0, and no totals of what "
                                         "is closed before it is established")
 def test_data_in_a_syn_is_read_before_the_handshake_ends(namespaces):
-    sysctl(namespaces.near, "net.ipv4.tcp_fastopen=3")
+    run_in(namespaces.near, "sysctl", "-qw", "net.ipv4.tcp_fastopen=3")
     nft(namespaces.near, LOSES_ACKS)
     truths, report = families(namespaces.near, "fast_open")
     for truth in truths:
