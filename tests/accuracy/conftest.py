@@ -4,6 +4,8 @@ import pathlib
 
 import pytest
 
+pytest.register_assert_rewrite("support")  # so that a failure there says what was different
+
 from support import PROGRAMS, Namespaces
 
 
