@@ -21,7 +21,8 @@ TRAFFIC = (sys.executable, str(HERE / "traffic.py"))
 FAMILIES = (str(BUILD / "tests/accuracy/accuracy-families"),)
 DETOURS = (sys.executable, str(HERE / "detours.py"))
 FAILURES = (sys.executable, str(HERE / "failures.py"))
-PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES)]
+DATAGRAMS = (sys.executable, str(HERE / "datagrams.py"))
+PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS)]
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: loads BPF, makes namespaces")
@@ -118,6 +119,10 @@ class Agent(Program):
         return report
 
 
+GAUGES = ("p50", "p95", "p99", "min", "max", "open", "unreadBytes", "unsentBytes", "acceptBacklog",
+          "acceptBacklogMax", "synBacklog")
+
+
 def totals(objects):
     """Every counter of every edge, added up."""
     sums = {}
@@ -125,7 +130,7 @@ def totals(objects):
     def add(path, value):
         if isinstance(value, dict):
             for key, inner in value.items():
-                if key not in ("p50", "p95", "p99", "max", "open"):
+                if key not in GAUGES:
                     add(path + (key,), inner)
         elif isinstance(value, int):
             sums[path] = sums.get(path, 0) + value
@@ -136,7 +141,8 @@ def totals(objects):
     for item in objects:
         for edge in item["edges"]:
             for key in ("connections", "sent", "received", "write", "read", "rtt", "connect",
-                        "accept", "close", "retransmit", "drops", "dropsUnspecified"):
+                        "accept", "close", "response", "unread", "retransmit", "drops",
+                        "dropsUnspecified", "resets", "limited", "queue"):
                 add((edge["role"], key), edge.get(key, 0))
     return {path: value for path, value in sums.items() if value}
 
@@ -236,10 +242,10 @@ def nft_dropped(namespace):
     return sum(counters)
 
 
-def netstat(namespace, name):
-    """One of the namespace's own counters of TCP."""
+def netstat(namespace, name, group="TcpExt"):
+    """One of the namespace's own counters."""
     lines = [line.split() for line in run_in(namespace, "cat", "/proc/net/netstat").splitlines()]
-    names, values = [line for line in lines if line[0] == "TcpExt:"]
+    names, values = [line for line in lines if line[0] == group + ":"]
     return int(values[names.index(name)])
 
 

@@ -62,8 +62,6 @@ def test_led_to_a_transparent_proxy(namespaces):
     check_detours(report, truths)
 
 
-@pytest.mark.xfail(strict=False, reason="ends are paired by the client's port, and netfilter changes one of "
-                                        "the two: that pair is not made")
 def test_two_redirected_from_one_source_port(namespaces):
     nft(namespaces.near, REDIRECT)
     truths, report = measure(namespaces.near, "same_source", namespaces.far_address, program=DETOURS)
