@@ -134,7 +134,10 @@ static __always_inline void npt_walk_queues(struct npt_conn *conn, struct tcp_so
 		queue->unsent_bytes += unsent;
 }
 
-/* A listener gets an edge once there is something to tell of it. */
+/*
+ * A listener gets an edge once there is something to tell of it: its queue was more than half full,
+ * or it turned somebody away.
+ */
 static __always_inline void npt_walk_listener(struct npt_conn *conn, struct sock *sk)
 {
 	struct inet_connection_sock *icsk = (struct inet_connection_sock *)bpf_skc_to_tcp_sock(sk);
@@ -147,7 +150,7 @@ static __always_inline void npt_walk_listener(struct npt_conn *conn, struct sock
 		return;
 	syns = (__u32)BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);
 	if (index == NPT_SLOT_NONE) {
-		if (!backlog && !syns && drops == conn->reported_listen_drops)
+		if (backlog * 2 <= sk->sk_max_ack_backlog && drops == conn->reported_listen_drops)
 			return;
 		key.peer_port = sk->__sk_common.skc_num;
 		index = npt_edge_slot(&key);
