@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and responses: where the time between them goes. Times between messages that do not
+ * answer each other mean nothing, so first comes whether they alternate.
+ */
+#include <inttypes.h>
+
+#include "lib/model/finding_private.h"
+
+/* Where the time until a response goes, at one quantile; -1ull: not known. */
+struct split {
+	uint64_t total_us;
+	uint64_t server_us;
+	uint64_t network_us;
+	uint64_t turns;
+	const char *quantile;
+};
+
+static uint64_t turns_of(const struct npt_edge *edge)
+{
+	return edge ? edge->metrics[NPT_METRIC_RESPONSE].count : 0;
+}
+
+static uint64_t response_us(const struct npt_edge *edge, uint32_t permille)
+{
+	return npt_histogram_quantile_micros(&edge->metrics[NPT_METRIC_RESPONSE].micros, permille);
+}
+
+/* NULL if the response times are what they seem to be. */
+static const char *distrust(const struct npt_edge *edge)
+{
+	const struct npt_metric *response = &edge->metrics[NPT_METRIC_RESPONSE];
+	uint64_t reads = edge->metrics[NPT_METRIC_READ].count;
+	uint64_t writes = edge->metrics[NPT_METRIC_WRITE].count;
+	uint64_t turns = response->count + response->overlapped;
+
+	if (response->quality == NPT_QUALITY_UNAVAILABLE && response->overlapped == 0)
+		return "response times are not measured";
+	if (npt_permille(response->overlapped, turns) > NPT_FINDING_OVERLAP_PERMILLE ||
+	    response->quality == NPT_QUALITY_UNAVAILABLE)
+		return "its messages cross each other";
+	if (response->count < NPT_FINDING_TURNS_MIN)
+		return "too few requests were answered";
+	if (npt_permille(turns, reads) + npt_permille(turns, writes) <
+	    NPT_FINDING_ALTERNATION_PERMILLE)
+		return "its messages do not answer each other one by one";
+	return NULL;
+}
+
+/* Both sides may send them at the same pace, which looks like requests that wait. */
+static bool may_be_heartbeats(const struct npt_edge *edge)
+{
+	uint64_t turns = turns_of(edge);
+
+	return edge->sent.bytes <= turns * NPT_FINDING_HEARTBEAT_BYTES &&
+	       edge->received.bytes <= turns * NPT_FINDING_HEARTBEAT_BYTES;
+}
+
+static const struct npt_edge *trusted(const struct npt_edge *edge)
+{
+	return edge && !distrust(edge) ? edge : NULL;
+}
+
+/* The path's own time, 0 if delayed ACKs may be in all that is known of it. */
+static uint64_t path_us(const struct npt_ends *ends)
+{
+	uint64_t path = 0;
+
+	if (ends->client && ends->client->connections.opened > 0)
+		path = npt_edge_rtt_micros(ends->client);
+	if (!path && ends->server && ends->server->connections.opened > 0)
+		path = npt_edge_rtt_micros(ends->server);
+	return path;
+}
+
+static struct split split_at(const struct npt_ends *ends, uint32_t permille)
+{
+	struct split split = { .quantile = permille == 500 ? "p50" : "p95" };
+
+	if (ends->client) {
+		split.total_us = response_us(ends->client, permille);
+		split.turns = turns_of(ends->client);
+	}
+	if (ends->server) {
+		split.server_us = response_us(ends->server, permille);
+		split.turns = turns_of(ends->server);
+	}
+	if (ends->client && ends->server) {
+		/* Of two histograms, whose buckets are 25 % wide. */
+		if (split.total_us < split.server_us)
+			split.total_us = split.server_us;
+		split.network_us = split.total_us - split.server_us;
+	} else if (ends->server) {
+		split.network_us = npt_edge_rtt_micros(ends->server);
+		split.total_us = split.server_us + split.network_us;
+	} else {
+		/* What delayed ACKs add to the RTT is taken from the server's part: too careful. */
+		split.network_us = npt_histogram_quantile_micros(
+			&ends->client->metrics[NPT_METRIC_RTT].micros, 950);
+		if (split.total_us > split.network_us)
+			split.server_us = split.total_us - split.network_us;
+	}
+	return split;
+}
+
+static bool server_is_slow(const struct npt_ends *ends, const struct split *split, uint64_t minimum)
+{
+	if (!ends->server)
+		return split->total_us >= minimum &&
+		       split->total_us >= NPT_FINDING_RTT_FACTOR * split->network_us;
+	return split->server_us >= minimum &&
+	       split->server_us >= NPT_FINDING_DOMINATES * split->network_us;
+}
+
+static void say_server(const struct npt_ends *ends, const struct split *split,
+		       struct npt_opinion *opinion)
+{
+	uint32_t sure = npt_confidence(ends->client && ends->server, split->turns,
+				       NPT_FINDING_TURNS_MIN);
+
+	if (!ends->server)
+		npt_opinion_say(opinion, NPT_VERDICT_SERVER, sure,
+				"answers come after %s (%s of %" PRIu64
+				" requests), of which the network takes at most %s: the server is slow",
+				npt_phrase_micros(split->total_us).text, split->quantile,
+				split->turns, npt_phrase_micros(split->network_us).text);
+	else
+		npt_opinion_say(opinion, NPT_VERDICT_SERVER, sure,
+				"%s takes %s of %s to answer (%s of %" PRIu64 " requests)",
+				npt_phrase_process(ends->server, "").text,
+				npt_phrase_micros(split->server_us).text,
+				npt_phrase_micros(split->total_us).text, split->quantile,
+				split->turns);
+}
+
+static void judge_delay(const struct npt_ends *ends, const struct split *split,
+			struct npt_opinion *opinion)
+{
+	uint64_t path = path_us(ends);
+
+	if (path < NPT_FINDING_DELAY_MIN_US ||
+	    (ends->server && path < NPT_FINDING_DOMINATES * split->server_us) ||
+	    path * NPT_FINDING_DOMINATES < split->total_us)
+		return;
+	npt_opinion_say(opinion, NPT_VERDICT_NETWORK_DELAY,
+			npt_confidence(ends->client && ends->server, split->turns,
+				       NPT_FINDING_TURNS_MIN),
+			"the network takes %s of the %s until an answer comes (%s of %" PRIu64
+			" requests)",
+			npt_phrase_micros(path).text, npt_phrase_micros(split->total_us).text,
+			split->quantile, split->turns);
+}
+
+void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
+{
+	struct npt_ends sure = { .client = trusted(ends->client),
+				 .server = trusted(ends->server) };
+	struct split split, tail;
+
+	if (!sure.client && !sure.server)
+		return;
+	split = split_at(&sure, 500);
+	tail = split_at(&sure, 950);
+	if (may_be_heartbeats(sure.client ? sure.client : sure.server)) {
+		if (split.total_us > NPT_FINDING_QUICK_US)
+			npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+					"%" PRIu64 " messages so short that they may be heartbeats, not "
+					"requests",
+					split.turns);
+		return;
+	}
+	if (server_is_slow(&sure, &split, NPT_FINDING_SERVER_MIN_US))
+		say_server(&sure, &split, opinion);
+	judge_delay(&sure, &split, opinion);
+	if (tail.turns >= NPT_FINDING_TAIL_TURNS_MIN &&
+	    server_is_slow(&sure, &tail, NPT_FINDING_TAIL_MIN_US))
+		say_server(&sure, &tail, opinion);
+	if (split.total_us > NPT_FINDING_QUICK_US || tail.total_us >= NPT_FINDING_TAIL_MIN_US)
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"answers come after %s (p50 of %" PRIu64
+				" requests; p95 %s): neither the server nor the network is the cause "
+				"beyond doubt",
+				npt_phrase_micros(split.total_us).text, split.turns,
+				npt_phrase_micros(tail.total_us).text);
+}
+
+void npt_judge_calm(const struct npt_ends *ends, struct npt_opinion *opinion)
+{
+	const struct npt_edge *any = ends->client ? ends->client : ends->server;
+	struct npt_ends sure = { .client = trusted(ends->client),
+				 .server = trusted(ends->server) };
+	struct split split;
+
+	if (!sure.client && !sure.server) {
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"nothing is conspicuous, but %s (%" PRIu64 " turns, %" PRIu64
+				" writes, %" PRIu64 " reads)",
+				distrust(any), turns_of(any), any->metrics[NPT_METRIC_WRITE].count,
+				any->metrics[NPT_METRIC_READ].count);
+		return;
+	}
+	split = split_at(&sure, 500);
+	npt_opinion_say(opinion, NPT_VERDICT_NONE,
+			npt_confidence(sure.client && sure.server, split.turns,
+				       NPT_FINDING_TURNS_MIN),
+			"nothing is wrong: answers come after %s (p50 of %" PRIu64 " requests)",
+			npt_phrase_micros(split.total_us).text, split.turns);
+}
