@@ -11,9 +11,16 @@
 
 static const enum npt_metric_id metric_ids[NPT_BPF_METRICS] = {
 	[NPT_BPF_WRITE] = NPT_METRIC_WRITE,   [NPT_BPF_READ] = NPT_METRIC_READ,
-	[NPT_BPF_RTT] = NPT_METRIC_RTT,       [NPT_BPF_CONNECT] = NPT_METRIC_CONNECT,
-	[NPT_BPF_ACCEPT] = NPT_METRIC_ACCEPT, [NPT_BPF_CLOSE] = NPT_METRIC_CLOSE,
+	[NPT_BPF_RTT] = NPT_METRIC_RTT,       [NPT_BPF_OPEN] = NPT_METRIC_CONNECT,
+	[NPT_BPF_CLOSE] = NPT_METRIC_CLOSE,   [NPT_BPF_RESPONSE] = NPT_METRIC_RESPONSE,
+	[NPT_BPF_UNREAD] = NPT_METRIC_UNREAD,
 };
+
+/* Whose count is that of their times: the kernel keeps no other. */
+static bool counts_by_times(size_t metric)
+{
+	return metric == NPT_BPF_RTT || metric == NPT_BPF_RESPONSE || metric == NPT_BPF_UNREAD;
+}
 
 void npt_fold_read_slot(struct npt_bpf_slot *live, struct npt_bpf_slot *copy)
 {
@@ -48,7 +55,6 @@ static bool advance_metric(struct npt_bpf_metric_slot *seen, const struct npt_bp
 	struct npt_histogram *micros = &delta->micros;
 
 	delta->count = advance(&seen->count, now->count);
-	delta->bytes = advance(&seen->bytes, now->bytes);
 	micros->sum_micros = advance_micros(&seen->sum_ns, now->sum_ns);
 	micros->max_micros = now->max_micros;
 	micros->count = 0;
@@ -81,6 +87,13 @@ static void name_reason(const struct npt_fold_names *names, uint32_t code, char 
 			size_t size_bytes)
 {
 	names->drop_reason(names->context, code, out, size_bytes);
+}
+
+/* The kernel side adds 1: its 0 is a free place. */
+static void name_reset(const struct npt_fold_names *names, uint32_t code, char *out,
+		       size_t size_bytes)
+{
+	names->reset_reason(names->context, code - 1, out, size_bytes);
 }
 
 static bool advance_codes(struct npt_bpf_code_count *seen, const struct npt_bpf_code_count *now,
@@ -135,8 +148,69 @@ static bool advance_loss(struct npt_bpf_slot *seen, const struct npt_bpf_slot *n
 	delta->retransmit.segments = advance(&seen->retransmit_segments, now->retransmit_segments);
 	delta->retransmit.bytes = advance(&seen->retransmit_bytes, now->retransmit_bytes);
 	delta->retransmit.syn = advance(&seen->retransmit_syn, now->retransmit_syn);
+	delta->retransmit.tail_loss = advance(&seen->tail_loss, now->tail_loss);
 	delta->retransmit.spurious = advance(&seen->spurious, now->spurious);
 	return any || other > 0 || delta->drops_unspecified > 0 || delta->retransmit.segments > 0;
+}
+
+static bool advance_resets(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
+			   const struct npt_fold_names *names, struct npt_edge *delta)
+{
+	uint64_t other = advance(&seen->resets_other, now->resets_other);
+	bool sent = advance_codes(seen->resets_sent, now->resets_sent, NPT_SLOT_RESETS_MAX,
+				  name_reset, names, delta->resets_sent, NPT_EDGE_RESETS_MAX);
+	bool received =
+		advance_codes(seen->resets_received, now->resets_received, NPT_SLOT_RESETS_MAX,
+			      name_errno, names, delta->resets_received, NPT_EDGE_RESETS_MAX);
+
+	if (other > 0)
+		npt_named_count_add(delta->resets_sent, NPT_EDGE_RESETS_MAX, "other", other);
+	return sent || received || other > 0;
+}
+
+static uint64_t micros_of(uint64_t jiffies, uint32_t per_second)
+{
+	return per_second ? jiffies * 1000000 / per_second : 0;
+}
+
+/* Whole jiffies in, so that nothing is lost between windows but what rounding takes. */
+static void advance_limits(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
+			   uint32_t per_second, struct npt_edge *delta)
+{
+	uint64_t lifetime = advance(&seen->lifetime_jiffies, now->lifetime_jiffies);
+	uint64_t limited[NPT_BPF_LIMITED], busy = 0;
+
+	for (size_t i = 0; i < NPT_BPF_LIMITED; i++) {
+		limited[i] = advance(&seen->limited_jiffies[i], now->limited_jiffies[i]);
+		busy += limited[i];
+	}
+	delta->limited.network_micros = micros_of(limited[NPT_BPF_BUSY], per_second);
+	delta->limited.receive_window_micros =
+		micros_of(limited[NPT_BPF_RECEIVE_WINDOW], per_second);
+	delta->limited.send_buffer_micros = micros_of(limited[NPT_BPF_SEND_BUFFER], per_second);
+	delta->limited.application_micros =
+		micros_of(lifetime > busy ? lifetime - busy : 0, per_second);
+}
+
+static bool advance_metrics(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
+			    struct npt_edge *delta)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < NPT_BPF_METRICS; i++) {
+		enum npt_metric_id id = metric_ids[i];
+
+		if (i == NPT_BPF_OPEN && now->key.role == NPT_BPF_SERVER)
+			id = NPT_METRIC_ACCEPT;
+		any |= advance_metric(&seen->metrics[i], &now->metrics[i], &delta->metrics[id]);
+		if (counts_by_times(i))
+			delta->metrics[id].count = delta->metrics[id].micros.count;
+	}
+	delta->metrics[NPT_METRIC_WRITE].bytes = advance(&seen->written_bytes, now->written_bytes);
+	delta->metrics[NPT_METRIC_READ].bytes = advance(&seen->read_bytes, now->read_bytes);
+	delta->metrics[NPT_METRIC_RESPONSE].overlapped =
+		advance(&seen->overlapped, now->overlapped);
+	return any;
 }
 
 bool npt_fold_advance(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
@@ -145,13 +219,25 @@ bool npt_fold_advance(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
 	bool any = advance_connections(seen, now, names, delta);
 
 	any |= advance_loss(seen, now, names, delta);
+	any |= advance_resets(seen, now, names, delta);
 	delta->sent.bytes = advance(&seen->sent_bytes, now->sent_bytes);
 	delta->sent.segments = advance(&seen->sent_segments, now->sent_segments);
 	delta->received.bytes = advance(&seen->received_bytes, now->received_bytes);
 	delta->received.segments = advance(&seen->received_segments, now->received_segments);
 	any |= delta->sent.bytes > 0 || delta->received.bytes > 0;
-	for (size_t i = 0; i < NPT_BPF_METRICS; i++)
-		any |= advance_metric(&seen->metrics[i], &now->metrics[i],
-				      &delta->metrics[metric_ids[i]]);
+	advance_limits(seen, now, names->jiffies_per_second, delta);
+	any |= advance_metrics(seen, now, delta);
 	return any;
+}
+
+bool npt_fold_queue(__u64 *seen_listen_drops, const struct npt_bpf_queue *now,
+		    struct npt_edge *delta)
+{
+	delta->queue.unread_bytes = now->unread_bytes;
+	delta->queue.unsent_bytes = now->unsent_bytes;
+	delta->queue.accept_backlog = now->accept_backlog;
+	delta->queue.accept_backlog_max = now->accept_backlog_max;
+	delta->queue.syn_backlog = now->syn_backlog;
+	delta->queue.listen_drops = advance(seen_listen_drops, now->listen_drops);
+	return delta->queue.listen_drops > 0 || now->accept_backlog > 0 || now->syn_backlog > 0;
 }

@@ -10,10 +10,12 @@
 #include "bpf/measure.h"
 #include "lib/model/report.h"
 
-/* Names a drop reason of the running kernel. */
+/* What the running kernel means by its numbers. */
 struct npt_fold_names {
 	void (*drop_reason)(const void *context, uint32_t reason, char *out, size_t size_bytes);
+	void (*reset_reason)(const void *context, uint32_t reason, char *out, size_t size_bytes);
 	const void *context;
+	uint32_t jiffies_per_second;
 };
 
 /*
@@ -27,3 +29,7 @@ void npt_fold_read_slot(struct npt_bpf_slot *live, struct npt_bpf_slot *copy);
  */
 bool npt_fold_advance(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
 		      const struct npt_fold_names *names, struct npt_edge *delta);
+
+/* The same for what waits: gauges as they are, the counter among them as a difference. */
+bool npt_fold_queue(__u64 *seen_listen_drops, const struct npt_bpf_queue *now,
+		    struct npt_edge *delta);

@@ -78,7 +78,8 @@ static enum npt_role role_of(uint8_t role)
 {
 	if (role == NPT_BPF_CLIENT)
 		return NPT_ROLE_CLIENT;
-	return role == NPT_BPF_SERVER ? NPT_ROLE_SERVER : NPT_ROLE_UNKNOWN;
+	return role == NPT_BPF_SERVER || role == NPT_BPF_LISTENER ? NPT_ROLE_SERVER
+								  : NPT_ROLE_UNKNOWN;
 }
 
 void npt_identity_fill(struct npt_probe *probe, const struct npt_bpf_slot *slot,
@@ -98,6 +99,8 @@ void npt_identity_fill(struct npt_probe *probe, const struct npt_bpf_slot *slot,
 		return;
 	}
 	peer->kind = NPT_PEER_ADDRESS;
+	if (slot->key.role == NPT_BPF_LISTENER)
+		return; /* its peer is whoever comes */
 	npt_identity_address(slot->key.peer_address, peer->address);
 	if (slot->key.role == NPT_BPF_CLIENT)
 		npt_identity_endpoint(slot->key.peer_address, slot->key.peer_port, peer->asked);

@@ -14,6 +14,7 @@
 #include "agent/identity.h"
 #include "agent/proc.h"
 #include "agent/slices.h"
+#include "agent/sources.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
@@ -28,6 +29,7 @@ struct scope {
 /* What was told of a slot already, and who it is. */
 struct told {
 	struct npt_bpf_slot seen;
+	__u64 listen_drops;
 	struct npt_edge identity;
 	uint32_t pair_pid;
 };
@@ -37,6 +39,8 @@ struct npt_measure {
 	struct npt_features *features;
 	struct npt_probe *probe; /* NULL while there is no scope */
 	struct npt_slices slices;
+	bool slicing;                /* execution times by slices */
+	uint32_t jiffies_per_second; /* the running kernel's HZ */
 	struct scope scopes[NPT_SCOPES_MAX];
 	uint32_t last_scope; /* the id that was given last; 0: none yet */
 	uint32_t scopes_count;
@@ -50,6 +54,7 @@ int npt_measure_new(struct npt_measure **measure_ret, const struct npt_measure_o
 	int r;
 
 	measure->options = *options;
+	measure->jiffies_per_second = npt_clock_ticks_per_second();
 	r = npt_features_new(&measure->features, err);
 	if (r < 0)
 		return r;
@@ -61,7 +66,8 @@ static void unload(struct npt_measure *measure)
 {
 	if (!measure->probe)
 		return;
-	npt_slices_stop(&measure->slices);
+	if (measure->slicing)
+		npt_slices_stop(&measure->slices);
 	npt_probe_close(npt_take(measure->probe));
 	for (size_t i = 0; i < NPT_SLOTS_MAX; i++) {
 		free(measure->told[i]);
@@ -87,13 +93,14 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 {
 	struct npt_probe_options options = {
 		.operations = measure->options.operations,
-		.slices = measure->options.operations,
+		.no_trampolines = measure->options.no_trampolines,
 	};
 	int r = npt_probe_open(&measure->probe, measure->features, &options, err);
 
 	if (r < 0)
 		return r;
-	if (options.slices)
+	measure->slicing = options.operations && !npt_probe_abilities(measure->probe)->trampolines;
+	if (measure->slicing)
 		npt_slices_start(&measure->slices, measure->probe,
 				 measure->options.slice_period_ms);
 	return 0;
@@ -220,23 +227,12 @@ uint32_t npt_measure_members(struct npt_measure *measure, uint32_t scope)
 
 static void name_drop_reason(const void *features, uint32_t reason, char *out, size_t size_bytes)
 {
-	npt_features_reason_name(features, reason, out, size_bytes);
+	npt_features_code_name(features, NPT_CODE_DROP, reason, out, size_bytes);
 }
 
-/* Quality of an edge's times; what this kernel does not give is unavailable. */
-static void set_quality(struct npt_measure *measure, struct npt_edge *edge)
+static void name_reset_reason(const void *features, uint32_t reason, char *out, size_t size_bytes)
 {
-	bool operations = measure->options.operations;
-	enum npt_quality none = NPT_QUALITY_UNAVAILABLE;
-
-	edge->metrics[NPT_METRIC_WRITE].quality = operations ? NPT_QUALITY_EXACT : none;
-	edge->metrics[NPT_METRIC_READ].quality = operations ? NPT_QUALITY_SAMPLED : none;
-	edge->metrics[NPT_METRIC_RTT].quality = operations ? NPT_QUALITY_EXACT : none;
-	edge->metrics[NPT_METRIC_CONNECT].quality = NPT_QUALITY_EXACT;
-	edge->metrics[NPT_METRIC_ACCEPT].quality = NPT_QUALITY_SAMPLED;
-	edge->metrics[NPT_METRIC_CLOSE].quality = NPT_QUALITY_SAMPLED;
-	edge->metrics[NPT_METRIC_RESPONSE].quality = none;
-	edge->metrics[NPT_METRIC_UNREAD].quality = none;
+	npt_features_code_name(features, NPT_CODE_RESET, reason, out, size_bytes);
 }
 
 /* Names are looked up once, and again when the other end of a pair becomes known. */
@@ -253,7 +249,8 @@ static struct told *tell_again(struct npt_measure *measure, uint32_t index,
 		return told;
 	}
 	npt_identity_fill(measure->probe, now, &told->identity);
-	set_quality(measure, &told->identity);
+	npt_sources_set_quality(npt_probe_abilities(measure->probe), measure->options.operations,
+				&told->identity);
 	told->pair_pid = now->pair_pid;
 	return told;
 }
@@ -262,15 +259,21 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 		      void *context)
 {
 	struct npt_fold_names names = { .drop_reason = name_drop_reason,
-					.context = measure->features };
+					.reset_reason = name_reset_reason,
+					.context = measure->features,
+					.jiffies_per_second = measure->jiffies_per_second };
 	struct npt_bpf_slot now;
 	struct npt_edge delta;
 	struct told *told;
+	bool news;
 
 	npt_fold_read_slot(&npt_probe_slots(measure->probe)[index], &now);
 	told = tell_again(measure, index, &now);
 	delta = told->identity;
-	if (npt_fold_advance(&told->seen, &now, &names, &delta))
+	news = npt_fold_advance(&told->seen, &now, &names, &delta);
+	news |= npt_fold_queue(&told->listen_drops, &npt_probe_queues(measure->probe)[index],
+			       &delta);
+	if (news)
 		tell(context, now.key.process.scope, index, &delta);
 }
 
@@ -300,39 +303,13 @@ int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err)
 
 uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure)
 {
-	return measure->probe && measure->options.operations ? measure->slices.due_ns : 0;
+	return measure->probe && measure->slicing ? measure->slices.due_ns : 0;
 }
 
 void npt_measure_slice_run(struct npt_measure *measure)
 {
-	if (measure->probe && measure->options.operations)
+	if (measure->probe && measure->slicing)
 		npt_slices_run(&measure->slices, npt_clock_monotonic_ns());
-}
-
-static void describe_unavailable(struct npt_measure *measure, struct npt_report *report)
-{
-	static const char *const later[] = {
-		"response", "unread",   "resets", "limited", "retransmit.tailLoss",
-		"queue",    "protocol", "tls",    "finding"
-	};
-
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(later); i++)
-		npt_report_set_unavailable(report, later[i], "not measured by this version");
-	npt_report_set_unavailable(report, "cost.nanosPerOperation",
-				   "not measured by this version");
-	if (!measure->options.operations) {
-		npt_report_set_unavailable(report, "write", "layer Operations is off");
-		npt_report_set_unavailable(report, "read", "layer Operations is off");
-		npt_report_set_unavailable(report, "rtt", "layer Operations is off");
-		npt_report_set_unavailable(report, "accept.micros", "layer Operations is off");
-		npt_report_set_unavailable(report, "close.micros", "layer Operations is off");
-	} else if (measure->probe && !npt_probe_times_writes(measure->probe)) {
-		npt_report_set_unavailable(report, "write.micros",
-					   "the kernel lacks tcp_sendmsg_locked (6.16+)");
-	}
-	if (measure->probe && !npt_probe_sees_drops(measure->probe))
-		npt_report_set_unavailable(report, "drops",
-					   "the kernel's kfree_skb names no socket (6.11+)");
 }
 
 static uint64_t own_rss_bytes(void)
@@ -359,8 +336,9 @@ void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct np
 {
 	uint64_t maps = 0;
 
-	describe_unavailable(measure, report);
 	if (measure->probe) {
+		npt_sources_describe(npt_probe_abilities(measure->probe),
+				     measure->options.operations, report);
 		report->lost.events = npt_probe_loss(measure->probe, NPT_LOSS_STORAGE) +
 				      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
 				      npt_probe_loss(measure->probe, NPT_LOSS_TASK);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The top edges are those with most bytes; how many there are in all is said beside them.
+ * The top edges are those with the worst findings, then those with most bytes; how many there are
+ * in all is said beside them.
  */
 #include "agent/summary.h"
 
@@ -26,19 +27,31 @@ static void add_totals(const struct npt_edge *edge, struct npt_pod_summary *summ
 	summary->segments_sent += edge->sent.segments;
 	summary->retransmit_segments += edge->retransmit.segments;
 	summary->drops += sum_counts(edge->drops, NPT_EDGE_DROPS_MAX);
+	summary->edges_judged += edge->finding.verdict != NPT_VERDICT_UNKNOWN;
 	npt_histogram_merge(&summary->rtt, &edge->metrics[NPT_METRIC_RTT].micros);
+}
+
+/* All 0 where the times are not to be trusted. */
+static struct npt_quantiles quantiles_of(const struct npt_edge *edge, enum npt_metric_id id)
+{
+	const struct npt_metric *metric = &edge->metrics[id];
+
+	if (npt_metric_quality(id, metric) == NPT_QUALITY_UNAVAILABLE)
+		return (struct npt_quantiles){ 0 };
+	return (struct npt_quantiles){
+		.p50 = npt_histogram_quantile_micros(&metric->micros, 500),
+		.p95 = npt_histogram_quantile_micros(&metric->micros, 950),
+		.p99 = npt_histogram_quantile_micros(&metric->micros, 990),
+	};
 }
 
 static void summarize_edge(const struct npt_edge *edge, struct npt_edge_summary *out)
 {
-	const struct npt_histogram *rtt = &edge->metrics[NPT_METRIC_RTT].micros;
-	const struct npt_histogram *write = &edge->metrics[NPT_METRIC_WRITE].micros;
-	const struct npt_histogram *read = &edge->metrics[NPT_METRIC_READ].micros;
-
 	memset(out, 0, sizeof(*out));
 	out->process = edge->process;
 	out->role = edge->role;
 	out->peer = edge->peer;
+	memcpy(out->transport, edge->transport, sizeof(out->transport));
 	memcpy(out->protocol, edge->protocol, sizeof(out->protocol));
 	out->tls = edge->tls;
 	out->connections_open = edge->connections.open;
@@ -50,24 +63,27 @@ static void summarize_edge(const struct npt_edge *edge, struct npt_edge_summary 
 	out->reads = edge->metrics[NPT_METRIC_READ].count;
 	out->retransmit_segments = edge->retransmit.segments;
 	out->drops = sum_counts(edge->drops, NPT_EDGE_DROPS_MAX);
-	out->rtt_micros.p50 = npt_histogram_quantile_micros(rtt, 500);
-	out->rtt_micros.p95 = npt_histogram_quantile_micros(rtt, 950);
-	out->rtt_micros.p99 = npt_histogram_quantile_micros(rtt, 990);
-	out->write_micros.p50 = npt_histogram_quantile_micros(write, 500);
-	out->write_micros.p95 = npt_histogram_quantile_micros(write, 950);
-	out->write_micros.p99 = npt_histogram_quantile_micros(write, 990);
-	out->read_micros.p50 = npt_histogram_quantile_micros(read, 500);
-	out->read_micros.p95 = npt_histogram_quantile_micros(read, 950);
-	out->read_micros.p99 = npt_histogram_quantile_micros(read, 990);
+	out->rtt_micros = quantiles_of(edge, NPT_METRIC_RTT);
+	out->write_micros = quantiles_of(edge, NPT_METRIC_WRITE);
+	out->read_micros = quantiles_of(edge, NPT_METRIC_READ);
+	out->response_micros = quantiles_of(edge, NPT_METRIC_RESPONSE);
+	out->verdict = edge->finding.verdict;
+	out->confidence_permille = edge->finding.confidence_permille;
+	memcpy(out->finding, edge->finding.text, sizeof(out->finding));
 }
 
-static int by_bytes(const void *left, const void *right)
+/* As npt_edge_summary_compare(). */
+static int worst_first(const void *left, const void *right)
 {
 	const struct npt_edge *a = *(const struct npt_edge *const *)left;
 	const struct npt_edge *b = *(const struct npt_edge *const *)right;
+	unsigned int severity_a = npt_verdict_severity(a->finding.verdict);
+	unsigned int severity_b = npt_verdict_severity(b->finding.verdict);
 	uint64_t bytes_a = a->sent.bytes + a->received.bytes;
 	uint64_t bytes_b = b->sent.bytes + b->received.bytes;
 
+	if (severity_a != severity_b)
+		return severity_a < severity_b ? 1 : -1;
 	return bytes_a < bytes_b ? 1 : -(bytes_a > bytes_b);
 }
 
@@ -100,7 +116,7 @@ void npt_summary_of_report(const struct npt_report *total, struct npt_pod_summar
 		sorted[i] = &total->edges[i];
 		add_totals(&total->edges[i], summary);
 	}
-	qsort(sorted, total->edges_count, sizeof(*sorted), by_bytes);
+	qsort(sorted, total->edges_count, sizeof(*sorted), worst_first);
 	for (size_t i = 0; i < total->edges_count && i < NPT_SUMMARY_EDGES_MAX; i++)
 		summarize_edge(sorted[i], &summary->top[summary->top_count++]);
 	summary->processes = count_processes(total);

@@ -39,9 +39,9 @@ struct npt_store {
 	const struct npt_store_operations *operations;
 };
 
-/* A window found: its id orders them; the report is borrowed. Nonzero ends the reading (no error).
- */
-typedef int npt_store_window_fn(void *context, uint64_t id, const struct npt_report *window);
+/* A window found: its id orders them; the report is borrowed, what is made of its numbers may be
+ * filled in. Nonzero ends the reading (no error). */
+typedef int npt_store_window_fn(void *context, uint64_t id, struct npt_report *window);
 
 struct npt_store_filter {
 	uint64_t task_id;

@@ -42,7 +42,7 @@ static struct npt_report *begin_sum(const struct npt_report *window)
 	return sum;
 }
 
-static int add_window(void *context, uint64_t id, const struct npt_report *window)
+static int add_window(void *context, uint64_t id, struct npt_report *window)
 {
 	struct sum *sum = context;
 
@@ -222,7 +222,7 @@ struct page {
 	bool more;
 };
 
-static int add_to_page(void *context, uint64_t id, const struct npt_report *window)
+static int add_to_page(void *context, uint64_t id, struct npt_report *window)
 {
 	struct page *page = context;
 	npt_auto_free char *text = NULL;

@@ -38,6 +38,15 @@ static __always_inline void npt_conn_address(struct npt_conn *conn, struct sock 
 	conn->peer_port = bpf_ntohs(sk->__sk_common.skc_dport);
 }
 
+static __always_inline struct npt_pair_key npt_conn_pair_key(const struct npt_conn *conn)
+{
+	return (struct npt_pair_key){
+		.scope = conn->scope,
+		.client_seq = conn->client_seq,
+		.server_seq = conn->server_seq,
+	};
+}
+
 /* The slot of the client in the same scope whose end is this address and port, or NONE. */
 static __always_inline __u32 npt_client_end(__u32 scope, const __u8 *address, __u16 port)
 {
@@ -49,14 +58,24 @@ static __always_inline __u32 npt_client_end(__u32 scope, const __u8 *address, __
 	return slot ? *slot : NPT_SLOT_NONE;
 }
 
-/* The slot of the client that is the other end of this server's connection, or NULL. */
+/*
+ * The slot of the client that is the other end of this server's connection, or NULL. A port is not
+ * believed where sequence numbers are known: netfilter may have changed it to somebody else's.
+ */
 static __always_inline struct npt_bpf_slot *npt_conn_client(const struct npt_conn *conn)
 {
-	__u32 index;
+	__u32 index, *found;
 
 	if (conn->role != NPT_BPF_SERVER)
 		return NULL;
-	index = npt_client_end(conn->scope, conn->peer_address, conn->peer_port);
+	if (conn->client_seq) {
+		struct npt_pair_key key = npt_conn_pair_key(conn);
+
+		found = bpf_map_lookup_elem(&npt_pairs, &key);
+		index = found ? *found : NPT_SLOT_NONE;
+	} else {
+		index = npt_client_end(conn->scope, conn->peer_address, conn->peer_port);
+	}
 	if (index == NPT_SLOT_NONE || index == NPT_SLOT_OTHER)
 		return NULL;
 	return npt_slot(index);
@@ -140,7 +159,7 @@ static __noinline __u32 npt_conn_own(struct npt_conn *conn, const struct npt_bpf
 		npt_add(&slot->found, 1);
 	} else if (conn->role == NPT_BPF_SERVER) {
 		npt_add(&slot->opened, 1);
-		npt_add(&slot->metrics[NPT_BPF_ACCEPT].count, 1);
+		npt_add(&slot->metrics[NPT_BPF_OPEN].count, 1);
 		if (conn->syn_retransmits)
 			npt_add(&slot->retransmit_syn, conn->syn_retransmits);
 	}
@@ -165,6 +184,11 @@ static __always_inline void npt_conn_publish_end(const struct npt_conn *conn)
 
 	__builtin_memcpy(end.address, conn->local_address, 16);
 	bpf_map_update_elem(&npt_client_ends, &end, &slot, BPF_ANY);
+	if (conn->client_seq) {
+		struct npt_pair_key key = npt_conn_pair_key(conn);
+
+		bpf_map_update_elem(&npt_pairs, &key, &slot, BPF_ANY);
+	}
 }
 
 static __always_inline void npt_conn_withdraw_end(const struct npt_conn *conn)
@@ -183,7 +207,32 @@ struct npt_totals {
 	__u32 received_segments;
 	__u32 retransmit_segments;
 	__u32 spurious;
+	__u32 lifetime_jiffies;
+	__u32 limited_jiffies[NPT_BPF_LIMITED];
 };
+
+/* Payload that came and was not read yet: the FIN has a number, too, once it is in. */
+static __always_inline __u32 npt_unread_bytes(struct tcp_sock *tp)
+{
+	struct sock *sk = (struct sock *)tp;
+
+	return tp->rcv_nxt - tp->copied_seq - ((sk->__sk_common.skc_flags >> SOCK_DONE) & 1);
+}
+
+/* As tcp_info tells it: the interval that runs is not in chrono_stat yet. */
+static __always_inline void npt_conn_limits(const struct npt_conn *conn, struct tcp_sock *tp,
+					    struct npt_totals *totals)
+{
+	__u32 now = (__u32)bpf_jiffies64();
+	__u32 running = BPF_CORE_READ_BITFIELD(tp, chrono_type);
+
+	totals->lifetime_jiffies = now - conn->born_jiffies;
+	for (__u32 i = 0; i < NPT_BPF_LIMITED; i++) {
+		totals->limited_jiffies[i] = tp->chrono_stat[i];
+		if (running == i + 1)
+			totals->limited_jiffies[i] += now - tp->chrono_start;
+	}
+}
 
 /*
  * The socket's own counters as payload.
@@ -210,6 +259,7 @@ static __always_inline void npt_conn_totals(const struct npt_conn *conn, struct 
 		tp->data_segs_out - (totals->retransmit_segments - conn->syn_retransmits);
 	totals->received_segments = tp->data_segs_in;
 	totals->spurious = tp->dsack_dups;
+	npt_conn_limits(conn, tp, totals);
 }
 
 /* What is there when we first see an older connection is not ours to report. */
@@ -217,7 +267,10 @@ static __always_inline void npt_conn_baseline(struct npt_conn *conn, struct tcp_
 {
 	struct npt_totals totals;
 
+	conn->born_jiffies = (__u32)bpf_jiffies64();
 	npt_conn_totals(conn, tp, &totals);
+	for (__u32 i = 0; i < NPT_BPF_LIMITED; i++)
+		conn->reported_limited_jiffies[i] = totals.limited_jiffies[i];
 	conn->reported_sent_bytes = totals.sent_bytes;
 	conn->reported_received_bytes = totals.received_bytes;
 	conn->reported_retransmit_bytes = totals.retransmit_bytes;
@@ -264,6 +317,9 @@ static __always_inline void npt_conn_fold_once(struct npt_conn *conn, struct tcp
 	NPT_FOLD32(conn, slot, sent_segments);
 	NPT_FOLD32(conn, slot, received_segments);
 	NPT_FOLD32(conn, slot, spurious);
+	NPT_FOLD32(conn, slot, lifetime_jiffies);
+	for (__u32 i = 0; i < NPT_BPF_LIMITED; i++)
+		NPT_FOLD32(conn, slot, limited_jiffies[i]);
 }
 
 static __noinline int npt_conn_fold(struct npt_conn *conn, struct tcp_sock *tp,

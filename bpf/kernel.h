@@ -42,15 +42,34 @@ struct sock_common {
 	unsigned long skc_flags;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
+	atomic_t sk_drops;
+	struct bpf_local_storage *sk_bpf_storage;
+};
+
+struct request_sock_queue {
+	atomic_t qlen;
+};
+
+struct inet_connection_sock {
+	struct request_sock_queue icsk_accept_queue;
+	__u8 icsk_ca_state : 5;
 };
 
 struct tcp_sock {
 	__u32 data_segs_out;
 	__u32 data_segs_in;
+	__u32 rcv_nxt;
+	__u32 copied_seq;
 	__u32 write_seq;
 	__u32 snd_nxt;
 	__u32 snd_una;
@@ -60,10 +79,21 @@ struct tcp_sock {
 	__u64 bytes_retrans;
 	__u32 total_retrans;
 	__u32 dsack_dups;
+	__u32 chrono_start; /* jiffies */
+	__u32 chrono_stat[3];
+	__u8 chrono_type : 2; /* enum tcp_chrono: 1 is the first of chrono_stat */
 } __attribute__((preserve_access_index));
+
+struct net_device {
+	possible_net_t nd_net;
+};
 
 struct sk_buff {
 	struct sock *sk;
+	struct net_device *dev;
+	unsigned char *head;
+	__u16 network_header;
+	__be16 protocol;
 };
 
 struct socket {
@@ -115,6 +145,37 @@ struct pt_regs {
 	unsigned long orig_ax;
 };
 
+/* How the kernel keeps our entries with a socket (linux/bpf_local_storage.h). */
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct bpf_map {
+	__u32 id;
+};
+
+struct bpf_local_storage_map {
+	struct bpf_map map;
+};
+
+struct bpf_local_storage_data {
+	struct bpf_local_storage_map *smap;
+	__u8 data[];
+};
+
+struct bpf_local_storage_elem {
+	struct hlist_node snode;
+	struct bpf_local_storage_data sdata;
+};
+
+struct bpf_local_storage {
+	struct hlist_head list;
+};
+
 struct pt_regs___arm64 {
 	__u64 orig_x0;
 	int syscallno;
@@ -151,8 +212,14 @@ enum {
 	TCP_CLOSING = 11,
 };
 
-#define SOCK_DONE   1 /* bit of skc_flags: the peer's FIN is in (tcp_fin()) */
-#define AF_INET     2
-#define AF_INET6    10
-#define IPPROTO_TCP 6
-#define MSG_PEEK    2
+#define SOCK_DONE       1 /* bit of skc_flags: the peer's FIN is in (tcp_fin()) */
+#define AF_INET         2
+#define AF_INET6        10
+#define IPPROTO_TCP     6
+#define MSG_PEEK        2
+#define MSG_ERRQUEUE    0x2000
+#define TCP_CA_RECOVERY 3 /* enum tcp_ca_state: from here on it knows of a loss */
+#define ECONNREFUSED    111
+#define ECONNRESET      104
+#define EPIPE           32
+#define ECANCELED       125

@@ -40,6 +40,7 @@ static __always_inline void npt_begin(struct sock *sk, __u32 role)
 		__u8 yes = 1;
 
 		bpf_map_update_elem(&npt_listening, &end, &yes, BPF_ANY);
+		conn->reported_listen_drops = (__u32)BPF_CORE_READ(sk, sk_drops.counter);
 	}
 }
 
@@ -56,6 +57,18 @@ static __always_inline void npt_begin_child(struct npt_conn *conn)
 	conn->started_ns = bpf_ktime_get_ns();
 }
 
+static __always_inline void npt_first_numbers(struct npt_conn *conn, struct tcp_sock *tp)
+{
+	bool client = conn->role == NPT_BPF_CLIENT;
+
+	conn->syn_retransmits = tp->total_retrans;
+	conn->client_seq = client ? tp->snd_una : tp->rcv_nxt;
+	conn->server_seq = client ? tp->rcv_nxt : tp->snd_una;
+	conn->answered_seq = tp->write_seq;
+	conn->copied_seq = tp->rcv_nxt;
+	conn->born_jiffies = (__u32)bpf_jiffies64();
+}
+
 static __always_inline void npt_established(struct npt_conn *conn, struct sock *sk)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -63,8 +76,9 @@ static __always_inline void npt_established(struct npt_conn *conn, struct sock *
 
 	conn->flags |= NPT_CONN_ESTABLISHED;
 	npt_conn_address(conn, sk);
+	conn->established_ns = bpf_ktime_get_ns();
 	if (tp)
-		conn->syn_retransmits = tp->total_retrans;
+		npt_first_numbers(conn, tp);
 	if (conn->role != NPT_BPF_CLIENT)
 		return;
 	npt_conn_publish_end(conn);
@@ -73,8 +87,8 @@ static __always_inline void npt_established(struct npt_conn *conn, struct sock *
 		return;
 	npt_add(&slot->opened, 1);
 	npt_add(&slot->retransmit_syn, conn->syn_retransmits);
-	npt_add(&slot->metrics[NPT_BPF_CONNECT].count, 1);
-	npt_metric_time(&slot->metrics[NPT_BPF_CONNECT], bpf_ktime_get_ns() - conn->started_ns);
+	npt_add(&slot->metrics[NPT_BPF_OPEN].count, 1);
+	npt_metric_time(&slot->metrics[NPT_BPF_OPEN], conn->established_ns - conn->started_ns);
 }
 
 /* A connect that never got through: the socket's error says why, none if the program gave up. */
@@ -85,7 +99,7 @@ static __always_inline void npt_failed(struct npt_conn *conn, struct sock *sk,
 	int error = sk->sk_err;
 
 	if (error <= 0)
-		error = 125; /* ECANCELED */
+		error = ECANCELED;
 	npt_count_codes(slot->failed, NPT_SLOT_FAILED_MAX, (__u32)error, 1, &slot->failed_other);
 	if (!tp)
 		return;

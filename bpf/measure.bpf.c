@@ -6,9 +6,11 @@
  * slot of counters in memory that the agent maps (edge.bpf.h). Nothing is sent as an event.
  *
  *	lifecycle   connect, establish, close       always
- *	loss        drops                           always
+ *	loss        drops, resets                   always
  *	operations  reads and writes                layer Operations
- *	slices      times of reads, accept, close   layer Operations, a fraction of the time
+ *	turns       response and unread times       layer Operations
+ *	trampolines begins of operations            layer Operations, where fentry is to be had
+ *	slices      the same by system calls        elsewhere, a fraction of the time
  *	members     fork, exit                      only for scopes that are sets of processes
  *	walk        older sockets; fold             when the agent asks
  */
@@ -19,6 +21,7 @@
 #include "bpf/loss.bpf.h"
 #include "bpf/members.bpf.h"
 #include "bpf/operations.bpf.h"
+#include "bpf/trampolines.bpf.h"
 #include "bpf/walk.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -18,6 +18,7 @@
 #define NPT_SCOPES_MAX      1024
 #define NPT_SLOT_FAILED_MAX 8
 #define NPT_SLOT_DROPS_MAX  8
+#define NPT_SLOT_RESETS_MAX 4
 #define NPT_PROCESS_NAME    64
 
 enum npt_bpf_role {
@@ -27,14 +28,28 @@ enum npt_bpf_role {
 	NPT_BPF_LISTENER = 3,
 };
 
+enum npt_bpf_transport {
+	NPT_BPF_TCP = 0,
+	NPT_BPF_UDP = 1,
+};
+
 enum npt_bpf_metric {
 	NPT_BPF_WRITE = 0,
 	NPT_BPF_READ = 1,
 	NPT_BPF_RTT = 2,
-	NPT_BPF_CONNECT = 3,
-	NPT_BPF_ACCEPT = 4,
-	NPT_BPF_CLOSE = 5,
-	NPT_BPF_METRICS = 6,
+	NPT_BPF_OPEN = 3, /* connect of a client, accept of a server */
+	NPT_BPF_CLOSE = 4,
+	NPT_BPF_RESPONSE = 5,
+	NPT_BPF_UNREAD = 6,
+	NPT_BPF_METRICS = 7,
+};
+
+/* What a sender waited for, in the order of the kernel's enum tcp_chrono, less one. */
+enum npt_bpf_limited {
+	NPT_BPF_BUSY = 0,
+	NPT_BPF_RECEIVE_WINDOW = 1,
+	NPT_BPF_SEND_BUFFER = 2,
+	NPT_BPF_LIMITED = 3,
 };
 
 /* A process for good: a pid comes again, its start does not. */
@@ -57,13 +72,12 @@ struct npt_bpf_edge_key {
 	__u32 peer_pid;
 	__u16 peer_port; /* the service's port, on both roles */
 	__u8 role;       /* enum npt_bpf_role */
-	__u8 padding;
+	__u8 transport;  /* enum npt_bpf_transport */
 };
 _Static_assert(sizeof(struct npt_bpf_edge_key) == 48, "no hidden padding in a map key");
 
 struct npt_bpf_metric_slot {
 	__u64 count;
-	__u64 bytes;
 	__u64 sum_ns;
 	__u32 max_micros; /* user space takes it by exchange with 0 */
 	__u32 buckets[NPT_HISTOGRAM_BUCKETS];
@@ -87,12 +101,21 @@ struct npt_bpf_slot {
 	__u64 retransmit_segments;
 	__u64 retransmit_bytes;
 	__u64 retransmit_syn;
+	__u64 tail_loss;
 	__u64 spurious;
 	__u64 drops_unspecified;
+	__u64 written_bytes; /* by operations; sent_bytes is what TCP moved */
+	__u64 read_bytes;
+	__u64 overlapped;       /* turns without a response time: messages crossed */
+	__u64 lifetime_jiffies; /* of its connections, as far as measured */
+	__u64 limited_jiffies[NPT_BPF_LIMITED]; /* parts of it */
 	struct npt_bpf_code_count failed[NPT_SLOT_FAILED_MAX];
 	struct npt_bpf_code_count drops[NPT_SLOT_DROPS_MAX];
+	struct npt_bpf_code_count resets_sent[NPT_SLOT_RESETS_MAX];
+	struct npt_bpf_code_count resets_received[NPT_SLOT_RESETS_MAX];
 	__u64 failed_other;
 	__u64 drops_other;
+	__u64 resets_other;
 	/*
 	 * The other end of a pair in one scope. Client: the process that it reached, and where.
 	 * Server: the address and port that its client asked for.
@@ -105,6 +128,17 @@ struct npt_bpf_slot {
 	struct npt_bpf_metric_slot metrics[NPT_BPF_METRICS];
 };
 _Static_assert(sizeof(struct npt_bpf_slot) <= 4096, "DESIGN 3.2: a slot is at most 4 KiB");
+
+/* Gauges of an edge, added up anew by each walk over its connections, or of its listener. */
+struct npt_bpf_queue {
+	__u64 unread_bytes;
+	__u64 unsent_bytes;
+	__u32 accept_backlog;
+	__u32 accept_backlog_max;
+	__u32 syn_backlog;
+	__u32 padding;
+	__u64 listen_drops; /* a counter */
+};
 
 /* By network namespace (inode number; the agent holds the namespace open, so it is not reused). */
 struct npt_bpf_scope {

@@ -7,10 +7,11 @@
  * of the node, TCP or not; a socket out of scope costs one look at its storage pointer.
  * tp_btf/tcp_sendmsg_locked (6.16+) fires in the loop that fills segments; its first time in a call
  * is the start of the write, exact from the moment the socket is locked.
- * What they miss: splice() from a socket is no sock_recvmsg, so it has no operation (its bytes are
- * in the connection's totals all the same).
+ * splice() from a socket is no sock_recvmsg(). It reads by tcp_read_sock(), once per kernel chunk,
+ * which like every reader ends in tp_btf/tcp_rcv_space_adjust (4.16+).
  */
 #include "bpf/slices.bpf.h"
+#include "bpf/turns.bpf.h"
 
 static __always_inline struct npt_bpf_slot *npt_operation_slot(struct npt_conn *conn)
 {
@@ -21,62 +22,142 @@ static __always_inline struct npt_bpf_slot *npt_operation_slot(struct npt_conn *
 	return npt_slot(index);
 }
 
+/* Two threads that write to one socket at once: the time of the first is taken. */
+static __always_inline void npt_write_begins(struct sock *sk, struct npt_conn *conn)
+{
+	struct tcp_sock *tp;
+	__u64 now_ns;
+
+	if (conn->write_started_ns)
+		return;
+	now_ns = bpf_ktime_get_ns();
+	conn->write_tid = (__u32)bpf_get_current_pid_tgid();
+	conn->write_started_ns = now_ns;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	if (conn->slot == NPT_SLOT_NONE)
+		npt_conn_own_current(conn);
+	if (conn->role == NPT_BPF_SERVER)
+		npt_turn_server_write(conn, tp, now_ns);
+	else
+		conn->request_ns = now_ns;
+}
+
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(npt_write_begin, struct sock *sk)
 {
 	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
 
-	if (!conn || conn->write_started_ns)
-		return 0;
-	conn->write_tid = (__u32)bpf_get_current_pid_tgid();
-	conn->write_started_ns = bpf_ktime_get_ns();
+	if (conn)
+		npt_write_begins(sk, conn);
 	return 0;
+}
+
+static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *conn, int result)
+{
+	struct npt_bpf_slot *slot = npt_operation_slot(conn);
+	__u64 started_ns = conn->write_started_ns, now_ns;
+	struct tcp_sock *tp;
+
+	conn->write_started_ns = 0;
+	if (!slot || result <= 0)
+		return;
+	now_ns = bpf_ktime_get_ns();
+	npt_add(&slot->metrics[NPT_BPF_WRITE].count, 1);
+	npt_add(&slot->written_bytes, (__u64)result);
+	if (started_ns && conn->write_tid == (__u32)bpf_get_current_pid_tgid())
+		npt_metric_time(&slot->metrics[NPT_BPF_WRITE], now_ns - started_ns);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	npt_metric_time(&slot->metrics[NPT_BPF_RTT], (__u64)(tp->srtt_us >> 3) * 1000);
+	if (conn->role != NPT_BPF_SERVER)
+		npt_turn_client_wrote(conn, tp, now_ns);
+	else if (!npt_sees_write_begin)
+		npt_turn_server_write(conn, tp, now_ns);
 }
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(npt_write_end, struct sock *sk, int result, int flags)
 {
 	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
-	struct npt_bpf_slot *slot;
-	struct tcp_sock *tp;
-	__u64 started;
 
-	if (!conn)
-		return 0;
-	started = conn->write_started_ns;
-	conn->write_started_ns = 0;
-	slot = npt_operation_slot(conn);
-	if (!slot || result <= 0)
-		return 0;
-	npt_add(&slot->metrics[NPT_BPF_WRITE].count, 1);
-	npt_add(&slot->metrics[NPT_BPF_WRITE].bytes, (__u64)result);
-	if (started && conn->write_tid == (__u32)bpf_get_current_pid_tgid())
-		npt_metric_time(&slot->metrics[NPT_BPF_WRITE], bpf_ktime_get_ns() - started);
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (tp) {
-		npt_add(&slot->metrics[NPT_BPF_RTT].count, 1);
-		npt_metric_time(&slot->metrics[NPT_BPF_RTT], (__u64)(tp->srtt_us >> 3) * 1000);
-	}
+	if (conn)
+		npt_write_ends(sk, conn, result);
 	return 0;
+}
+
+static __always_inline void npt_read_counts(struct sock *sk, struct npt_conn *conn,
+					    struct npt_bpf_slot *slot, __u64 bytes, __u64 now_ns)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	npt_add(&slot->metrics[NPT_BPF_READ].count, 1);
+	npt_add(&slot->read_bytes, bytes);
+	if (!tp)
+		return;
+	conn->copied_seq = tp->copied_seq;
+	npt_turn_read(conn, tp, slot, now_ns);
+}
+
+/* How long the read took, 0 if its begin was not seen. */
+static __always_inline __u64 npt_read_took(struct npt_conn *conn, __u64 now_ns)
+{
+	__u64 started_ns = conn->read_started_ns;
+
+	if (npt_slice_on)
+		return npt_call_take(NPT_CALL_READ);
+	if (!started_ns)
+		return 0;
+	conn->read_started_ns = 0;
+	return conn->read_tid == (__u32)bpf_get_current_pid_tgid() ? now_ns - started_ns : 0;
+}
+
+static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn, int result,
+					  int flags)
+{
+	struct npt_bpf_slot *slot = npt_operation_slot(conn);
+	__u64 now_ns = bpf_ktime_get_ns(), took_ns = npt_read_took(conn, now_ns);
+
+	if (!slot || result <= 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		return;
+	npt_read_counts(sk, conn, slot, (__u64)result, now_ns);
+	if (took_ns)
+		npt_metric_time(&slot->metrics[NPT_BPF_READ], took_ns);
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(npt_read_end, struct sock *sk, int result, int flags)
 {
 	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+
+	if (conn)
+		npt_read_ends(sk, conn, result, flags);
+	return 0;
+}
+
+/* Of all readers it asks only those in splice(): the others end in sock_recv_length. */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(npt_read_spliced, struct sock *sk)
+{
+	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
 	struct npt_bpf_slot *slot;
-	__u64 ns = 0;
+	struct tcp_sock *tp;
+	__u32 bytes;
+	__u64 number;
 
 	if (!conn)
 		return 0;
-	slot = npt_operation_slot(conn);
-	if (npt_slice_on)
-		ns = npt_call_take(NPT_CALL_READ);
-	if (!slot || result <= 0 || (flags & MSG_PEEK))
+	npt_call_descriptor(bpf_get_current_task_btf(), &number);
+	if (number != npt_splice_number)
 		return 0;
-	npt_add(&slot->metrics[NPT_BPF_READ].count, 1);
-	npt_add(&slot->metrics[NPT_BPF_READ].bytes, (__u64)result);
-	if (ns)
-		npt_metric_time(&slot->metrics[NPT_BPF_READ], ns);
+	tp = bpf_skc_to_tcp_sock(sk);
+	slot = npt_operation_slot(conn);
+	if (!tp || !slot)
+		return 0;
+	bytes = tp->copied_seq - conn->copied_seq;
+	if ((__s32)bytes > 0)
+		npt_read_counts(sk, conn, slot, bytes, bpf_ktime_get_ns());
 	return 0;
 }

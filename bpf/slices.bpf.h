@@ -10,7 +10,10 @@
  *
  * A start is kept per thread. A read's is believed later only if the thread is still in the same
  * call (number and descriptor), since a slice may end while some other call runs; each receive on a
- * socket takes it. An accept or close is timed only if it begins and ends in one slice.
+ * socket takes it. A close is timed only if it begins and ends in one slice. An accept that does is
+ * a sample of how long connections waited in the accept queue.
+ *
+ * Where trampolines are to be had (trampolines.bpf.h), none of this is attached.
  */
 #include "bpf/connection.bpf.h"
 
@@ -40,6 +43,7 @@ struct {
 
 /* Which system call is of which kind, by number; the agent fills it for its architecture. */
 const volatile __u8 npt_call_kinds[512] = {};
+const volatile __u32 npt_splice_number = 0;
 
 static __always_inline __u64 npt_call_descriptor(struct task_struct *task, __u64 *number)
 {
@@ -126,39 +130,47 @@ static __always_inline struct sock *npt_accepted(struct task_struct *task, long 
 	return BPF_CORE_READ(socket, sk);
 }
 
-static __noinline int npt_accept_done(struct task_struct *task, long fd, __u64 ns)
+/*
+ * A copy of the socket's entry, by plain reads: the way to it that helpers know asks for a pointer
+ * that the verifier trusts, and a descriptor gives none.
+ */
+static __always_inline bool npt_conn_copy(struct sock *sk, struct npt_conn *copy)
+{
+	struct bpf_local_storage *storage = BPF_CORE_READ(sk, sk_bpf_storage);
+	struct hlist_node *node = BPF_CORE_READ(storage, list.first);
+	struct bpf_local_storage_elem *elem;
+
+	for (int i = 0; i < 16 && node; i++) {
+		elem = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
+		if (BPF_CORE_READ(elem, sdata.smap, map.id) == npt_conns_map_id)
+			return !bpf_probe_read_kernel(
+				copy, sizeof(*copy),
+				(void *)elem + bpf_core_field_offset(elem->sdata.data));
+		node = BPF_CORE_READ(node, next);
+	}
+	return false;
+}
+
+/* How long a connection that a process takes now has waited for that. */
+static __always_inline void npt_accept_waited(struct npt_conn *conn, struct npt_bpf_slot *slot)
+{
+	if (slot && (conn->flags & NPT_CONN_ESTABLISHED) && !(conn->flags & NPT_CONN_OLDER))
+		npt_metric_time(&slot->metrics[NPT_BPF_OPEN],
+				bpf_ktime_get_ns() - conn->established_ns);
+}
+
+/* It may have no edge yet: that of its owner is looked up, and made, all the same. */
+static __noinline int npt_accept_done(struct task_struct *task, long fd)
 {
 	struct npt_bpf_process_key owner = {};
 	struct npt_bpf_edge_key key = {};
-	struct npt_conn conn = { .role = NPT_BPF_SERVER };
-	struct npt_bpf_slot *slot;
-	struct npt_bpf_scope *scope;
-	struct sock *sk;
-	__u32 netns;
-	__u16 family;
+	struct npt_conn conn;
 
-	if (!task)
+	if (!task || !npt_conn_copy(npt_accepted(task, fd), &conn) || conn.role != NPT_BPF_SERVER)
 		return 0;
-	sk = npt_accepted(task, fd);
-	netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	scope = bpf_map_lookup_elem(&npt_scopes, &netns);
-	if (!scope || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
-		return 0;
-	conn.scope = npt_owner_scope(scope, (__u32)task->tgid);
-	if (!conn.scope)
-		return 0;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	npt_address(conn.peer_address, family, BPF_CORE_READ(sk, __sk_common.skc_daddr),
-		    &sk->__sk_common.skc_v6_daddr);
-	npt_address(conn.local_address, family, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr),
-		    &sk->__sk_common.skc_v6_rcv_saddr);
-	conn.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	conn.peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	npt_process_current(&owner, conn.scope);
 	npt_conn_key(&conn, &owner, npt_conn_client(&conn), &key);
-	slot = npt_slot(npt_edge_slot(&key));
-	if (slot)
-		npt_metric_time(&slot->metrics[NPT_BPF_ACCEPT], ns);
+	npt_accept_waited(&conn, npt_slot(npt_edge_slot(&key)));
 	return 0;
 }
 
@@ -177,7 +189,7 @@ int BPF_PROG(npt_sys_exit, struct pt_regs *regs, long result)
 	if (call->slice != npt_slice_number)
 		return 0;
 	if (call->kind == NPT_CALL_ACCEPT && result >= 0) {
-		npt_accept_done(task, result, ns);
+		npt_accept_done(task, result);
 	} else if (call->kind == NPT_CALL_CLOSE && call->closing_slot != NPT_SLOT_NONE) {
 		slot = npt_slot(call->closing_slot);
 		if (slot)

@@ -36,8 +36,20 @@ struct npt_conn {
 	__u16 peer_port;
 	__u32 syn_retransmits;
 	__u64 started_ns;
+	__u64 established_ns;
 	__u64 write_started_ns;
+	__u64 read_started_ns;
+	__u64 request_ns; /* when the last byte of the current request came or went; 0: none */
+	__u64 ready_ns;   /* since when data waits for a read; 0: none does */
 	__u32 write_tid;
+	__u32 read_tid;
+	__u32 client_seq; /* the two ends' first numbers, alike on both whatever NAT is between */
+	__u32 server_seq;
+	__u32 answered_seq; /* client: write_seq when the last response began */
+	__u32 copied_seq;   /* how far operations have told of what was read */
+	__u32 born_jiffies;
+	__u32 reported_lifetime_jiffies;
+	__u32 reported_limited_jiffies[NPT_BPF_LIMITED];
 	__u32 reported_retransmit_segments;
 	__u64 reported_sent_bytes;
 	__u64 reported_received_bytes;
@@ -45,7 +57,7 @@ struct npt_conn {
 	__u32 reported_sent_segments;
 	__u32 reported_received_segments;
 	__u32 reported_spurious;
-	__u32 padding;
+	__u32 reported_listen_drops;
 	/* Drops while it had no owner yet. */
 	struct npt_bpf_code_count early_drops[2];
 	__u64 early_drops_other;
@@ -73,6 +85,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct npt_bpf_slot);
 } npt_slots SEC(".maps");
+
+/* By slot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NPT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct npt_bpf_queue);
+} npt_queues SEC(".maps");
 
 /* Numbers of free slots, lowest on top; the agent fills it and gives slots back. */
 struct {
@@ -127,7 +148,27 @@ struct npt_endpoint_key {
 	__u16 padding;
 };
 
-/* Where clients of this scope come from: their address and port -> their slot. Pairs two ends. */
+/*
+ * A new connection by the first sequence numbers of its two ends -> the client's slot. Both ends of
+ * a connection know them, and REDIRECT, TPROXY and every other NAT leave them as they are.
+ */
+struct npt_pair_key {
+	__u32 scope;
+	__u32 client_seq;
+	__u32 server_seq;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct npt_pair_key);
+	__type(value, __u32);
+} npt_pairs SEC(".maps");
+
+/*
+ * Where clients of this scope come from: their address and port -> their slot. Pairs the ends of
+ * connections that are older than the task; finds the edge of a dropped packet without a socket.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -155,12 +196,19 @@ struct {
 const volatile __u32 npt_reason_not_specified = 0;
 const volatile __u32 npt_reason_queue_purge = 0;
 const volatile __u32 npt_reason_consumed = 0;
+/* How many arguments the running kernel's tracepoints have. */
+const volatile __u32 npt_drop_arguments = 4;
+const volatile __u32 npt_reset_arguments = 3;
+const volatile __u32 npt_retransmit_arguments = 3;
+/* Whether a write's begin is seen, so that its end need not stand for it. */
+const volatile bool npt_sees_write_begin = true;
 
 /* Set by the agent while it runs. */
 __u32 npt_walk_mode = NPT_WALK_FLUSH;
 __u32 npt_walk_scope = 0;
 __u64 npt_walk_sockets = 0; /* seen by the walk since the agent set it to 0 */
 __u32 npt_find_what = NPT_FIND_LISTENERS;
+__u32 npt_conns_map_id = 0;
 __u32 npt_slice_on = 0;     /* not 0 once there was a slice */
 __u32 npt_slice_number = 0; /* of the current or last slice */
 

@@ -37,6 +37,7 @@ static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
 	conn->owner = *owner;
 	conn->scope = scope;
 	conn->role = NPT_BPF_LISTENER;
+	conn->reported_listen_drops = (__u32)BPF_CORE_READ(sk, sk_drops.counter);
 }
 
 static __always_inline void npt_found_connection(struct sock *sk, __u32 scope, __u32 role,
@@ -66,6 +67,10 @@ static __always_inline void npt_found_connection(struct sock *sk, __u32 scope, _
 		conn->flags |= NPT_CONN_FIN_QUEUED;
 	npt_conn_address(conn, sk);
 	npt_conn_baseline(conn, tp);
+	conn->answered_seq = tp->write_seq;
+	conn->copied_seq = tp->copied_seq;
+	if (npt_unread_bytes(tp))
+		conn->ready_ns = bpf_ktime_get_ns();
 	npt_conn_own(conn, owner);
 	if (role == NPT_BPF_CLIENT)
 		npt_conn_publish_end(conn);
@@ -114,6 +119,50 @@ int npt_find(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+/* How much waits on either side of a connection. */
+static __always_inline void npt_walk_queues(struct npt_conn *conn, struct tcp_sock *tp)
+{
+	__u32 index = conn->slot;
+	struct npt_bpf_queue *queue = bpf_map_lookup_elem(&npt_queues, &index);
+	__u32 unread = npt_unread_bytes(tp), unsent = tp->write_seq - tp->snd_nxt;
+
+	if (!queue)
+		return;
+	if ((__s32)unread > 0)
+		queue->unread_bytes += unread;
+	if ((__s32)unsent > 0)
+		queue->unsent_bytes += unsent;
+}
+
+/* A listener gets an edge once there is something to tell of it. */
+static __always_inline void npt_walk_listener(struct npt_conn *conn, struct sock *sk)
+{
+	struct inet_connection_sock *icsk = (struct inet_connection_sock *)bpf_skc_to_tcp_sock(sk);
+	struct npt_bpf_edge_key key = { .process = conn->owner, .role = NPT_BPF_LISTENER };
+	__u32 drops = (__u32)BPF_CORE_READ(sk, sk_drops.counter), backlog = sk->sk_ack_backlog;
+	struct npt_bpf_queue *queue;
+	__u32 index = conn->slot, syns;
+
+	if (!icsk)
+		return;
+	syns = (__u32)BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);
+	if (index == NPT_SLOT_NONE) {
+		if (!backlog && !syns && drops == conn->reported_listen_drops)
+			return;
+		key.peer_port = sk->__sk_common.skc_num;
+		index = npt_edge_slot(&key);
+		conn->slot = index;
+	}
+	queue = bpf_map_lookup_elem(&npt_queues, &index);
+	if (!queue || index == NPT_SLOT_OTHER)
+		return;
+	queue->accept_backlog += backlog;
+	queue->accept_backlog_max += sk->sk_max_ack_backlog;
+	queue->syn_backlog += syns;
+	queue->listen_drops += drops - conn->reported_listen_drops;
+	conn->reported_listen_drops = drops;
+}
+
 SEC("iter/bpf_sk_storage_map")
 int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
@@ -128,14 +177,18 @@ int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!conn)
 		return 0;
 	npt_walk_sockets++; /* one walk at a time, on one CPU */
+	if (conn->role == NPT_BPF_LISTENER)
+		npt_walk_listener(conn, sk);
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp && conn->role != NPT_BPF_LISTENER && (conn->flags & NPT_CONN_ESTABLISHED) &&
 	    !(conn->flags & NPT_CONN_CLOSED)) {
 		if (npt_walk_mode == NPT_WALK_DELETE && conn->slot == NPT_SLOT_NONE)
 			npt_conn_own(conn, &conn->owner);
 		slot = npt_slot(conn->slot);
-		if (slot && conn->slot != NPT_SLOT_NONE)
+		if (slot && conn->slot != NPT_SLOT_NONE) {
 			npt_conn_fold(conn, tp, slot);
+			npt_walk_queues(conn, tp);
+		}
 	}
 	if (npt_walk_mode == NPT_WALK_DELETE && conn->scope == npt_walk_scope)
 		bpf_sk_storage_delete(&npt_conns, sk);

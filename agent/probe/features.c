@@ -19,17 +19,20 @@
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 
-#define REASONS_MAX 1024
+#define CODES_MAX 1024
 
-struct reason {
+struct code {
 	uint32_t number;
-	char *name; /* without SKB_DROP_REASON_ */
+	char *name; /* without the enum's own prefix */
 };
 
 struct npt_features {
 	int arguments[NPT_TRACEPOINT_COUNT]; /* -1: there is none */
-	struct reason *reasons;
-	size_t reasons_count;
+	uint32_t functions[NPT_FUNCTION_COUNT];
+	struct {
+		struct code *codes;
+		size_t count;
+	} families[NPT_CODE_FAMILIES];
 };
 
 /* The verifier's words are many lines: they go out as they are, on debug only. */
@@ -65,12 +68,50 @@ static void read_tracepoints(struct npt_features *features, const struct btf *ke
 		[NPT_TRACEPOINT_SET_STATE] = "inet_sock_set_state",
 		[NPT_TRACEPOINT_SEND_LENGTH] = "sock_send_length",
 		[NPT_TRACEPOINT_SEND_LOCKED] = "tcp_sendmsg_locked",
+		[NPT_TRACEPOINT_DATA_READY] = "sk_data_ready",
+		[NPT_TRACEPOINT_SPACE_ADJUST] = "tcp_rcv_space_adjust",
 		[NPT_TRACEPOINT_FREE_SKB] = "kfree_skb",
+		[NPT_TRACEPOINT_SEND_RESET] = "tcp_send_reset",
+		[NPT_TRACEPOINT_RECEIVE_RESET] = "tcp_receive_reset",
+		[NPT_TRACEPOINT_RETRANSMIT] = "tcp_retransmit_skb",
 	};
 
 	for (size_t i = 0; i < NPT_TRACEPOINT_COUNT; i++)
 		features->arguments[i] = count_arguments(kernel, names[i]);
 }
+
+static void read_functions(struct npt_features *features, const struct btf *kernel)
+{
+	static const char *const names[NPT_FUNCTION_COUNT] = {
+		[NPT_FUNCTION_SENDMSG] = "inet_sendmsg",
+		[NPT_FUNCTION_SENDMSG6] = "inet6_sendmsg",
+		[NPT_FUNCTION_RECVMSG] = "inet_recvmsg",
+		[NPT_FUNCTION_RECVMSG6] = "inet6_recvmsg",
+		[NPT_FUNCTION_SENDPAGE] = "inet_sendpage",
+		[NPT_FUNCTION_ACCEPT] = "inet_accept",
+		[NPT_FUNCTION_RELEASE] = "inet_release",
+	};
+
+	for (size_t i = 0; i < NPT_FUNCTION_COUNT; i++) {
+		int id = btf__find_by_name_kind(kernel, names[i], BTF_KIND_FUNC);
+
+		features->functions[i] = id > 0 ? (uint32_t)id : 0;
+	}
+}
+
+/* The enums of one family; a subsystem's values carry its number in their upper half. */
+static const struct {
+	enum npt_code_family family;
+	const char *type;
+	const char *prefix;
+	const char *module; /* where it may be instead of the kernel itself */
+} code_types[] = {
+	{ NPT_CODE_DROP, "skb_drop_reason", "SKB_DROP_REASON_", NULL },
+	{ NPT_CODE_DROP, "qdisc_drop_reason", "", NULL },
+	{ NPT_CODE_DROP, "ovs_drop_reason", "", "openvswitch" },
+	{ NPT_CODE_DROP, "mac80211_drop_reason", "", "mac80211" },
+	{ NPT_CODE_RESET, "sk_rst_reason", "SK_RST_REASON_", NULL },
+};
 
 static const char *skip_prefix(const char *text, const char *prefix)
 {
@@ -79,22 +120,43 @@ static const char *skip_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, length) == 0 ? text + length : text;
 }
 
-static void read_reasons(struct npt_features *features, const struct btf *kernel)
+static void read_codes(struct npt_features *features, const struct btf *btf, size_t which)
 {
-	int id = btf__find_by_name_kind(kernel, "skb_drop_reason", BTF_KIND_ENUM);
-	const struct btf_type *type = id > 0 ? btf__type_by_id(kernel, (__u32)id) : NULL;
-	size_t count = type ? btf_vlen(type) : 0;
+	enum npt_code_family family = code_types[which].family;
+	int id = btf__find_by_name_kind(btf, code_types[which].type, BTF_KIND_ENUM);
+	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, (__u32)id) : NULL;
+	size_t there = features->families[family].count, count = type ? btf_vlen(type) : 0;
+	struct code *codes;
 
-	if (count > REASONS_MAX)
-		count = REASONS_MAX;
-	features->reasons = npt_alloc(count, sizeof(*features->reasons));
-	features->reasons_count = count;
+	if (count > CODES_MAX - there)
+		count = CODES_MAX - there;
+	if (count == 0)
+		return;
+	codes = npt_realloc(features->families[family].codes, there + count, sizeof(*codes));
 	for (size_t i = 0; i < count; i++) {
 		const struct btf_enum *value = &btf_enum(type)[i];
-		const char *name = btf__name_by_offset(kernel, value->name_off);
+		const char *name = btf__name_by_offset(btf, value->name_off);
 
-		features->reasons[i].number = (uint32_t)value->val;
-		features->reasons[i].name = npt_strdup(skip_prefix(name, "SKB_DROP_REASON_"));
+		codes[there + i].number = (uint32_t)value->val;
+		codes[there + i].name = npt_strdup(skip_prefix(name, code_types[which].prefix));
+	}
+	features->families[family].codes = codes;
+	features->families[family].count = there + count;
+}
+
+static void read_all_codes(struct npt_features *features, struct btf *kernel)
+{
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(code_types); i++) {
+		struct btf *module = NULL;
+
+		read_codes(features, kernel, i);
+		if (!code_types[i].module)
+			continue;
+		module = btf__load_module_btf(code_types[i].module, kernel);
+		if (module &&
+		    btf__find_by_name_kind(kernel, code_types[i].type, BTF_KIND_ENUM) <= 0)
+			read_codes(features, module, i);
+		btf__free(module);
 	}
 }
 
@@ -110,7 +172,8 @@ int npt_features_new(struct npt_features **features_ret, struct npt_error *err)
 				     "the kernel has no BTF (/sys/kernel/btf/vmlinux): it needs "
 				     "CONFIG_DEBUG_INFO_BTF");
 	read_tracepoints(features, kernel);
-	read_reasons(features, kernel);
+	read_functions(features, kernel);
+	read_all_codes(features, kernel);
 	btf__free(kernel);
 	(void)malloc_trim(0);
 	*features_ret = npt_take(features);
@@ -121,9 +184,11 @@ void npt_features_free(struct npt_features *features)
 {
 	if (!features)
 		return;
-	for (size_t i = 0; i < features->reasons_count; i++)
-		free(features->reasons[i].name);
-	free(features->reasons);
+	for (size_t i = 0; i < NPT_CODE_FAMILIES; i++) {
+		for (size_t j = 0; j < features->families[i].count; j++)
+			free(features->families[i].codes[j].name);
+		free(features->families[i].codes);
+	}
 	free(features);
 }
 
@@ -132,23 +197,32 @@ int npt_features_tracepoint(const struct npt_features *features, enum npt_tracep
 	return features->arguments[tracepoint];
 }
 
-void npt_features_reason_name(const struct npt_features *features, uint32_t reason, char *out,
-			      size_t size_bytes)
+uint32_t npt_features_function(const struct npt_features *features, enum npt_function function)
 {
-	for (size_t i = 0; i < features->reasons_count; i++) {
-		if (features->reasons[i].number != reason)
+	return features->functions[function];
+}
+
+void npt_features_code_name(const struct npt_features *features, enum npt_code_family family,
+			    uint32_t code, char *out, size_t size_bytes)
+{
+	const struct code *codes = features->families[family].codes;
+
+	for (size_t i = 0; i < features->families[family].count; i++) {
+		if (codes[i].number != code)
 			continue;
-		(void)snprintf(out, size_bytes, "%s", features->reasons[i].name);
+		(void)snprintf(out, size_bytes, "%s", codes[i].name);
 		return;
 	}
-	(void)snprintf(out, size_bytes, "REASON_%u", reason);
+	(void)snprintf(out, size_bytes, "REASON_%u", code);
 }
 
 uint32_t npt_features_reason(const struct npt_features *features, const char *name)
 {
-	for (size_t i = 0; i < features->reasons_count; i++) {
-		if (strcmp(features->reasons[i].name, name) == 0)
-			return features->reasons[i].number;
+	const struct code *codes = features->families[NPT_CODE_DROP].codes;
+
+	for (size_t i = 0; i < features->families[NPT_CODE_DROP].count; i++) {
+		if (strcmp(codes[i].name, name) == 0)
+			return codes[i].number;
 	}
 	return 0;
 }

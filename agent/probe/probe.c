@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Open decides by features which programs load; a program whose tracepoint the kernel lacks is left
- * out and its metric becomes unavailable. Links are attached one by one, so that Base costs nothing
- * per operation and slices can come and go.
+ * One object, loaded when the first scope begins. Hooks are attached one by one, so that Base costs
+ * nothing per operation and slices can come and go.
  */
 #include "agent/probe/probe_private.h"
 
@@ -21,75 +20,10 @@
  * What a socket's entry takes in the kernel, which no map's memlock counts: struct npt_conn with
  * its bpf_local_storage_elem, and the socket's bpf_local_storage; slabs of 256 each.
  */
-#define ENTRY_BYTES 512
+#define ENTRY_BYTES 768
 
-/* enum npt_call_kind in bpf/slices.bpf.h. */
-enum { CALL_READ = 1, CALL_ACCEPT = 2, CALL_CLOSE = 3 };
-
-static const struct {
-	long number;
-	__u8 kind;
-} timed_calls[] = {
-	{ SYS_read, CALL_READ },      { SYS_readv, CALL_READ },    { SYS_recvfrom, CALL_READ },
-	{ SYS_recvmsg, CALL_READ },   { SYS_recvmmsg, CALL_READ }, { SYS_accept, CALL_ACCEPT },
-	{ SYS_accept4, CALL_ACCEPT }, { SYS_close, CALL_CLOSE },
-};
-
-static void choose_programs(struct npt_probe *probe)
-{
-	struct npt_bpf_measure *skeleton = probe->skeleton;
-	const struct npt_features *features = probe->features;
-	bool operations = probe->options.operations;
-	bool write_begin = npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LOCKED) > 0;
-	bool drop = npt_features_tracepoint(features, NPT_TRACEPOINT_FREE_SKB) >= 4;
-
-	(void)bpf_program__set_autoload(skeleton->progs.npt_write_begin, operations && write_begin);
-	(void)bpf_program__set_autoload(skeleton->progs.npt_write_end, operations);
-	(void)bpf_program__set_autoload(skeleton->progs.npt_read_end, operations);
-	(void)bpf_program__set_autoload(skeleton->progs.npt_drop, drop);
-	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_enter, probe->options.slices);
-	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_exit, probe->options.slices);
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(timed_calls); i++)
-		skeleton->rodata->npt_call_kinds[timed_calls[i].number] = timed_calls[i].kind;
-	skeleton->rodata->npt_reason_not_specified = npt_features_reason(features, "NOT_SPECIFIED");
-	skeleton->rodata->npt_reason_queue_purge = npt_features_reason(features, "QUEUE_PURGE");
-	skeleton->rodata->npt_reason_consumed = npt_features_reason(features, "SKB_CONSUMED");
-}
-
-static int explain_load(int r, struct npt_error *err)
-{
-	if (r == -EPERM)
-		return npt_error_set(err, EPERM,
-				     "loading BPF programs was refused: run as root, or with the "
-				     "capabilities BPF and PERFMON");
-	return npt_error_set(
-		err, EOPNOTSUPP,
-		"the kernel refused the BPF programs (%s); --log-level debug shows its "
-		"words",
-		npt_errno_name(-r));
-}
-
-static int check_kernel(const struct npt_features *features,
-			const struct npt_probe_options *options, struct npt_error *err)
-{
-	int r;
-
-	if (npt_features_tracepoint(features, NPT_TRACEPOINT_SET_STATE) < 0)
-		return npt_error_set(err, EOPNOTSUPP,
-				     "the kernel lacks the tracepoint inet_sock_set_state (4.16+)");
-	r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_SK_STORAGE, NULL);
-	if (r == -EPERM)
-		return explain_load(r, err);
-	if (r != 1)
-		return npt_error_set(err, EOPNOTSUPP,
-				     "the kernel lacks socket storage for tracing (5.11+)");
-	if (options->operations &&
-	    npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LENGTH) < 0)
-		return npt_error_set(err, EOPNOTSUPP,
-				     "the kernel lacks the tracepoint sock_send_length (6.3+): "
-				     "leave out the layer Operations (--layers Base)");
-	return 0;
-}
+#define SLOTS_BYTES  (sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX)
+#define QUEUES_BYTES (sizeof(struct npt_bpf_queue) * NPT_SLOTS_MAX)
 
 static int fill_free_slots(struct npt_probe *probe, struct npt_error *err)
 {
@@ -103,32 +37,31 @@ static int fill_free_slots(struct npt_probe *probe, struct npt_error *err)
 	return 0;
 }
 
-static int map_slots(struct npt_probe *probe, struct npt_error *err)
+static int map_memory(const struct bpf_map *map, size_t size_bytes, void **memory_ret,
+		      struct npt_error *err)
 {
 	void *memory =
-		mmap(NULL, sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX, PROT_READ | PROT_WRITE,
-		     MAP_SHARED, bpf_map__fd(probe->skeleton->maps.npt_slots), 0);
+		mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
 	if (memory == MAP_FAILED)
 		return npt_error_set(err, errno, "cannot map the edges' memory: %s",
 				     npt_errno_name(errno));
-	probe->slots = memory;
+	*memory_ret = memory;
 	return 0;
 }
 
-int npt_probe_attach(struct npt_probe *probe, enum npt_probe_link id, struct bpf_program *program,
-		     struct npt_error *err)
+static int map_slots(struct npt_probe *probe, struct npt_error *err)
 {
-	struct bpf_link *link;
+	void *memory = NULL;
+	int r = map_memory(probe->skeleton->maps.npt_slots, SLOTS_BYTES, &memory, err);
 
-	if (!bpf_program__autoload(program))
-		return 0;
-	link = bpf_program__attach(program);
-	if (!link)
-		return npt_error_set(err, errno == EPERM || errno == EACCES ? EPERM : EOPNOTSUPP,
-				     "cannot attach %s: %s", bpf_program__name(program),
-				     npt_errno_name(errno));
-	probe->links[id] = link;
+	if (r < 0)
+		return r;
+	probe->slots = memory;
+	r = map_memory(probe->skeleton->maps.npt_queues, QUEUES_BYTES, &memory, err);
+	if (r < 0)
+		return r;
+	probe->queues = memory;
 	return 0;
 }
 
@@ -153,27 +86,28 @@ static int attach_walks(struct npt_probe *probe, struct npt_error *err)
 	return 0;
 }
 
-static int attach_all(struct npt_probe *probe, struct npt_error *err)
+/* By it slices recognize our entry behind a socket. */
+static void tell_map_id(struct npt_probe *probe)
 {
-	struct npt_bpf_measure *skeleton = probe->skeleton;
-	const struct {
-		enum npt_probe_link id;
-		struct bpf_program *program;
-	} hooks[] = {
-		{ NPT_LINK_STATE, skeleton->progs.npt_set_state },
-		{ NPT_LINK_DROP, skeleton->progs.npt_drop },
-		{ NPT_LINK_WRITE_END, skeleton->progs.npt_write_end },
-		{ NPT_LINK_READ_END, skeleton->progs.npt_read_end },
-		{ NPT_LINK_WRITE_BEGIN, skeleton->progs.npt_write_begin },
-	};
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info);
 
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(hooks); i++) {
-		int r = npt_probe_attach(probe, hooks[i].id, hooks[i].program, err);
+	if (bpf_obj_get_info_by_fd(bpf_map__fd(probe->skeleton->maps.npt_conns), &info, &size) == 0)
+		probe->skeleton->bss->npt_conns_map_id = info.id;
+}
 
-		if (r < 0)
-			return r;
-	}
-	return attach_walks(probe, err);
+static int start(struct npt_probe *probe, struct npt_error *err)
+{
+	int r = map_slots(probe, err);
+
+	if (r < 0)
+		return r;
+	r = fill_free_slots(probe, err);
+	if (r < 0)
+		return r;
+	tell_map_id(probe);
+	r = npt_probe_attach_hooks(probe, err);
+	return r < 0 ? r : attach_walks(probe, err);
 }
 
 int npt_probe_open(struct npt_probe **probe_ret, const struct npt_features *features,
@@ -184,24 +118,18 @@ int npt_probe_open(struct npt_probe **probe_ret, const struct npt_features *feat
 
 	probe->features = features;
 	probe->options = *options;
-	r = check_kernel(features, options, err);
+	r = npt_probe_look(probe, err);
 	if (r < 0)
 		return r;
 	probe->skeleton = npt_bpf_measure__open();
 	if (!probe->skeleton)
-		return explain_load(-errno, err);
-	choose_programs(probe);
+		return npt_probe_explain_load(-errno, err);
+	npt_probe_choose(probe);
 	r = npt_bpf_measure__load(probe->skeleton);
 	(void)malloc_trim(0); /* libbpf had the kernel's BTF in memory for it */
 	if (r < 0)
-		return explain_load(r, err);
-	r = map_slots(probe, err);
-	if (r < 0)
-		return r;
-	r = fill_free_slots(probe, err);
-	if (r < 0)
-		return r;
-	r = attach_all(probe, err);
+		return npt_probe_explain_load(r, err);
+	r = start(probe, err);
 	if (r < 0)
 		return r;
 	*probe_ret = npt_take(probe);
@@ -214,8 +142,12 @@ void npt_probe_close(struct npt_probe *probe)
 		return;
 	for (int i = NPT_LINK_COUNT - 1; i >= 0; i--)
 		(void)bpf_link__destroy(probe->links[i]);
+	for (int i = NPT_PROBE_HOOKS_MAX - 1; i >= 0; i--)
+		(void)bpf_link__destroy(probe->hooks[i]);
 	if (probe->slots)
-		(void)munmap(probe->slots, sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX);
+		(void)munmap(probe->slots, SLOTS_BYTES);
+	if (probe->queues)
+		(void)munmap(probe->queues, QUEUES_BYTES);
 	npt_bpf_measure__destroy(probe->skeleton);
 	free(probe);
 }
@@ -258,10 +190,22 @@ int npt_probe_find_left_over(struct npt_probe *probe, struct npt_error *err)
 	return find(probe, NPT_FIND_ALL, err);
 }
 
+/* Each walk adds the gauges up anew; counters among them go on. */
+static void clear_gauges(struct npt_probe *probe)
+{
+	for (size_t i = 0; i < NPT_SLOTS_MAX && (i < NPT_SLOT_FIRST || probe->slots[i].ever_used);
+	     i++) {
+		__u64 listen_drops = probe->queues[i].listen_drops;
+
+		probe->queues[i] = (struct npt_bpf_queue){ .listen_drops = listen_drops };
+	}
+}
+
 int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
 {
 	int r;
 
+	clear_gauges(probe);
 	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
 	probe->skeleton->bss->npt_walk_sockets = 0;
 	r = npt_probe_run_iterator(probe, NPT_LINK_WALK, err);
@@ -273,6 +217,11 @@ int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
 struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe)
 {
 	return probe->slots;
+}
+
+const struct npt_bpf_queue *npt_probe_queues(const struct npt_probe *probe)
+{
+	return probe->queues;
 }
 
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
@@ -328,17 +277,12 @@ uint64_t npt_probe_map_bytes(struct npt_probe *probe)
 uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe)
 {
 	(void)probe;
-	return sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX;
+	return SLOTS_BYTES + QUEUES_BYTES;
 }
 
-bool npt_probe_times_writes(const struct npt_probe *probe)
+const struct npt_probe_abilities *npt_probe_abilities(const struct npt_probe *probe)
 {
-	return probe->links[NPT_LINK_WRITE_BEGIN] != NULL;
-}
-
-bool npt_probe_sees_drops(const struct npt_probe *probe)
-{
-	return probe->links[NPT_LINK_DROP] != NULL;
+	return &probe->abilities;
 }
 
 int npt_probe_slice_begin(struct npt_probe *probe, struct npt_error *err)

@@ -16,9 +16,24 @@
 
 struct npt_probe;
 
+/* What this kernel gives, found by looking. What is false is unavailable; measure says why. */
+struct npt_probe_abilities {
+	bool trampolines; /* fentry and fexit load and attach */
+	bool lengths;     /* sock_send_length, sock_recv_length (6.3+) */
+	bool operations;  /* reads and writes are counted, by either of the two */
+	bool write_begin; /* a write's begin is seen: trampoline, or tcp_sendmsg_locked (6.16+) */
+	bool data_ready;  /* sk_data_ready (6.3+): response and unread times */
+	bool splice;      /* tcp_rcv_space_adjust */
+	bool drops;       /* kfree_skb with a reason (5.17+) */
+	bool drop_receivers; /* and with the receiving socket (6.11+) */
+	bool resets;         /* tcp_send_reset, tcp_receive_reset */
+	bool reset_reasons;  /* with a reason (6.10+) */
+	bool tail_loss;      /* tcp_retransmit_skb */
+};
+
 struct npt_probe_options {
-	bool operations; /* reads and writes; Base alone has no hook on them */
-	bool slices;     /* times of reads, accepts and closes, sampled */
+	bool operations;     /* reads and writes; Base alone has no hook on them */
+	bool no_trampolines; /* as if this host refused them: for tests and comparisons */
 };
 
 /*
@@ -52,6 +67,8 @@ int npt_probe_fold(struct npt_probe *probe, struct npt_error *err);
 
 /* NPT_SLOTS_MAX slots, written by the kernel at any time. */
 struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe);
+/* As many, of the same numbers; their gauges are as of the last fold. */
+const struct npt_bpf_queue *npt_probe_queues(const struct npt_probe *probe);
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
 		       struct npt_bpf_process *process_ret);
 uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss);
@@ -61,9 +78,7 @@ uint64_t npt_probe_map_bytes(struct npt_probe *probe);
 /* How much of it is mapped into this process, and so part of its RSS. */
 uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe);
 
-/* Whether this kernel gives: times of writes, drops with reasons. */
-bool npt_probe_times_writes(const struct npt_probe *probe);
-bool npt_probe_sees_drops(const struct npt_probe *probe);
+const struct npt_probe_abilities *npt_probe_abilities(const struct npt_probe *probe);
 
 /* One slice: on and off. Used by slices.c. */
 int npt_probe_slice_begin(struct npt_probe *probe, struct npt_error *err);

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What probe.c (load, attach, read) and probe_scope.c (what is measured) share.
+ * What probe.c (load, read), probe_programs.c (which programs) and probe_scope.c (what is measured)
+ * share.
  */
 #include <bpf/libbpf.h>
 
 #include "agent/probe/probe.h"
 #include "bpf/measure.skel.h"
 
+/* Links that come and go, or are asked for by name. */
 enum npt_probe_link {
-	NPT_LINK_STATE,
-	NPT_LINK_DROP,
-	NPT_LINK_WRITE_BEGIN,
-	NPT_LINK_WRITE_END,
-	NPT_LINK_READ_END,
 	NPT_LINK_FORK,
 	NPT_LINK_EXIT,
 	NPT_LINK_FIND,
@@ -23,15 +20,27 @@ enum npt_probe_link {
 	NPT_LINK_COUNT,
 };
 
+#define NPT_PROBE_HOOKS_MAX 32
+
 struct npt_probe {
 	const struct npt_features *features;
 	struct npt_bpf_measure *skeleton;
 	struct bpf_link *links[NPT_LINK_COUNT];
+	struct bpf_link *hooks[NPT_PROBE_HOOKS_MAX]; /* attached as long as the probe is open */
 	struct npt_bpf_slot *slots;
+	struct npt_bpf_queue *queues;
 	struct npt_probe_options options;
+	struct npt_probe_abilities abilities;
 	uint64_t sockets_max; /* in any fold */
 };
 
+/* Looks what this kernel has. -EOPNOTSUPP, -EPERM: not enough for what is asked. */
+int npt_probe_look(struct npt_probe *probe, struct npt_error *err);
+/* Which programs load, and what they are told of the kernel; before the skeleton is loaded. */
+void npt_probe_choose(struct npt_probe *probe);
+/* Attaches all hooks that were chosen. */
+int npt_probe_attach_hooks(struct npt_probe *probe, struct npt_error *err);
+int npt_probe_explain_load(int r, struct npt_error *err);
 int npt_probe_attach(struct npt_probe *probe, enum npt_probe_link id, struct bpf_program *program,
 		     struct npt_error *err);
 /* Runs an iterator to its end; our programs write nothing, so there is nothing to read. */

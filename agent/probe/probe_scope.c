@@ -135,10 +135,12 @@ void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope)
 	/* struct npt_endpoint_key: address[16], scope. */
 	delete_scope_keys(probe->skeleton->maps.npt_listening, 16, scope);
 	delete_scope_keys(probe->skeleton->maps.npt_client_ends, 16, scope);
+	delete_scope_keys(probe->skeleton->maps.npt_pairs, 0, scope);
 	for (__u32 i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && probe->slots[i].ever_used; i++) {
 		if (probe->slots[i].key.process.scope != scope)
 			continue;
 		memset(&probe->slots[i], 0, sizeof(probe->slots[i]));
+		memset(&probe->queues[i], 0, sizeof(probe->queues[i]));
 		probe->slots[i].ever_used = 1;
 		(void)bpf_map_update_elem(free_fd, NULL, &i, BPF_ANY);
 	}

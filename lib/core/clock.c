@@ -22,6 +22,16 @@ uint64_t npt_clock_monotonic_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+uint32_t npt_clock_ticks_per_second(void)
+{
+	struct timespec jiffy = { 0 };
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) < 0 || jiffy.tv_nsec <= 0)
+		return 0;
+	return (uint32_t)((NPT_NS_PER_SECOND + (uint64_t)jiffy.tv_nsec / 2) /
+			  (uint64_t)jiffy.tv_nsec);
+}
+
 uint64_t npt_clock_boottime_ns(void)
 {
 	return read_clock(CLOCK_BOOTTIME);

@@ -14,6 +14,8 @@
 #define NPT_RFC3339_BYTES 32
 
 uint64_t npt_clock_monotonic_ns(void);
+/* The kernel's HZ: the resolution of its coarse clocks is one jiffy. 0 if it does not say. */
+uint32_t npt_clock_ticks_per_second(void);
 uint64_t npt_clock_boottime_ns(void);
 uint64_t npt_clock_unix_ns(void);
 uint64_t npt_clock_unix_ms(void);

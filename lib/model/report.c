@@ -65,6 +65,21 @@ void npt_report_set_unavailable(struct npt_report *report, const char *metric, c
 	}
 }
 
+enum npt_quality npt_metric_quality(enum npt_metric_id id, const struct npt_metric *metric)
+{
+	uint64_t turns = metric->count + metric->overlapped;
+
+	/* Of whole numbers the same as overlapped * 20 > turns, which could overflow. */
+	if (id == NPT_METRIC_RESPONSE && metric->overlapped > turns / 20)
+		return NPT_QUALITY_UNAVAILABLE;
+	return metric->quality;
+}
+
+unsigned int npt_verdict_severity(enum npt_verdict verdict)
+{
+	return verdict > NPT_VERDICT_NONE ? verdict : 0;
+}
+
 const char *npt_metric_name(enum npt_metric_id id)
 {
 	static const char *const names[NPT_METRIC_COUNT] = {
@@ -103,4 +118,30 @@ const char *npt_tls_name(enum npt_tls tls)
 	static const char *const names[] = { "unknown", "no", "yes" };
 
 	return names[tls];
+}
+
+const char *npt_verdict_name(enum npt_verdict verdict)
+{
+	static const char *const names[NPT_VERDICT_COUNT] = {
+		[NPT_VERDICT_UNKNOWN] = "Unknown",
+		[NPT_VERDICT_NONE] = "None",
+		[NPT_VERDICT_SENDER_APPLICATION] = "SenderApplication",
+		[NPT_VERDICT_SENDER_BUFFER] = "SenderBuffer",
+		[NPT_VERDICT_RECEIVER_WINDOW] = "ReceiverWindow",
+		[NPT_VERDICT_RECEIVER_APPLICATION] = "ReceiverApplication",
+		[NPT_VERDICT_NETWORK_DELAY] = "Network",
+		[NPT_VERDICT_NETWORK_LOSS] = "Network",
+		[NPT_VERDICT_SERVER] = "Server",
+		[NPT_VERDICT_LISTENER] = "Listener",
+		[NPT_VERDICT_CONNECT_FAILURE] = "ConnectFailure",
+	};
+
+	return names[verdict];
+}
+
+const char *npt_verdict_cause(enum npt_verdict verdict)
+{
+	if (verdict == NPT_VERDICT_NETWORK_DELAY)
+		return "delay";
+	return verdict == NPT_VERDICT_NETWORK_LOSS ? "loss" : "";
 }

@@ -219,11 +219,24 @@ void npt_named_count_add(struct npt_named_count *counts, size_t max, const char 
 			 uint64_t count);
 void npt_report_set_unavailable(struct npt_report *report, const char *metric, const char *reason);
 
+/*
+ * How far a metric may be trusted, which is what everybody asks who shows or judges its times: its
+ * own quality, but for responses of which more than 5 % crossed each other. What is left of those
+ * are the turns that did not: a choice, not a sample, so the metric counts as unavailable.
+ */
+enum npt_quality npt_metric_quality(enum npt_metric_id id, const struct npt_metric *metric);
+/* How bad it is, to sort by: 0 for "nothing is wrong" and for "the numbers do not say". */
+unsigned int npt_verdict_severity(enum npt_verdict verdict);
+
 const char *npt_metric_name(enum npt_metric_id id);
 const char *npt_quality_name(enum npt_quality quality);
 const char *npt_role_name(enum npt_role role);
 const char *npt_peer_kind_name(enum npt_peer_kind kind);
 const char *npt_tls_name(enum npt_tls tls);
+/* "Network" is one name for two verdicts, which their cause ("delay", "loss") tells apart; the
+ * others have no cause: "". */
+const char *npt_verdict_name(enum npt_verdict verdict);
+const char *npt_verdict_cause(enum npt_verdict verdict);
 
 /* One line of JSON (no newline), the caller's to free. Never fails. */
 char *npt_report_to_json(const struct npt_report *report);

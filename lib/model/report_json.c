@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The JSON of a report: names that others rely on (docs/api.md). Integers only, saturated at 2^53-1
- * so that no reader rounds them; what was not measured is absent and named in "unavailable".
+ * The JSON of a report: names that others rely on (docs/api.md). Integers, saturated at 2^53-1 so
+ * that no reader rounds them, but for a finding's confidence; what was not measured is absent and
+ * named in "unavailable".
  */
 #include "lib/model/report.h"
 
@@ -11,6 +12,8 @@
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/model/json.h"
+
+#define CONFIDENCE_DIGITS 3 /* it is counted in thousandths */
 
 static json_t *named_counts(const struct npt_named_count *counts, size_t max)
 {
@@ -59,7 +62,9 @@ static json_t *metric_json(enum npt_metric_id id, const struct npt_metric *metri
 	npt_json_set_number(object, "count", metric->count);
 	if (id == NPT_METRIC_WRITE || id == NPT_METRIC_READ)
 		npt_json_set_number(object, "bytes", metric->bytes);
-	npt_json_set_text(object, "quality", npt_quality_name(metric->quality));
+	if (id == NPT_METRIC_RESPONSE)
+		npt_json_set_number(object, "overlapped", metric->overlapped);
+	npt_json_set_text(object, "quality", npt_quality_name(npt_metric_quality(id, metric)));
 	npt_json_set(object, "micros", histogram_json(&metric->micros));
 	return object;
 }
@@ -121,7 +126,52 @@ static json_t *retransmit_json(const struct npt_edge *edge)
 	npt_json_set_number(object, "segments", edge->retransmit.segments);
 	npt_json_set_number(object, "bytes", edge->retransmit.bytes);
 	npt_json_set_number(object, "syn", edge->retransmit.syn);
+	npt_json_set_number(object, "tailLoss", edge->retransmit.tail_loss);
 	npt_json_set_number(object, "spurious", edge->retransmit.spurious);
+	return object;
+}
+
+static json_t *resets_json(const struct npt_edge *edge)
+{
+	json_t *object = json_object();
+
+	npt_json_set(object, "sent", named_counts(edge->resets_sent, NPT_EDGE_RESETS_MAX));
+	npt_json_set(object, "received", named_counts(edge->resets_received, NPT_EDGE_RESETS_MAX));
+	return object;
+}
+
+static json_t *limited_json(const struct npt_edge *edge)
+{
+	json_t *object = json_object();
+
+	npt_json_set_number(object, "applicationMicros", edge->limited.application_micros);
+	npt_json_set_number(object, "receiveWindowMicros", edge->limited.receive_window_micros);
+	npt_json_set_number(object, "sendBufferMicros", edge->limited.send_buffer_micros);
+	npt_json_set_number(object, "networkMicros", edge->limited.network_micros);
+	return object;
+}
+
+static json_t *queue_json(const struct npt_edge *edge)
+{
+	json_t *object = json_object();
+
+	npt_json_set_number(object, "unreadBytes", edge->queue.unread_bytes);
+	npt_json_set_number(object, "unsentBytes", edge->queue.unsent_bytes);
+	npt_json_set_number(object, "acceptBacklog", edge->queue.accept_backlog);
+	npt_json_set_number(object, "acceptBacklogMax", edge->queue.accept_backlog_max);
+	npt_json_set_number(object, "synBacklog", edge->queue.syn_backlog);
+	npt_json_set_number(object, "listenDrops", edge->queue.listen_drops);
+	return object;
+}
+
+static json_t *finding_json(const struct npt_edge *edge)
+{
+	json_t *object = json_object();
+
+	npt_json_set_text(object, "verdict", npt_verdict_name(edge->finding.verdict));
+	npt_json_set_some_text(object, "cause", npt_verdict_cause(edge->finding.verdict));
+	npt_json_set(object, "confidence", json_real(edge->finding.confidence_permille / 1000.0));
+	npt_json_set_text(object, "text", edge->finding.text);
 	return object;
 }
 
@@ -140,13 +190,19 @@ static json_t *edge_json(const struct npt_edge *edge)
 	npt_json_set(object, "received",
 		     transfer_json(edge->received.bytes, edge->received.segments));
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
-		if (edge->metrics[i].quality != NPT_QUALITY_UNAVAILABLE)
-			npt_json_set(object, npt_metric_name((enum npt_metric_id)i),
-				     metric_json((enum npt_metric_id)i, &edge->metrics[i]));
+		enum npt_metric_id id = (enum npt_metric_id)i;
+
+		if (npt_metric_quality(id, &edge->metrics[i]) != NPT_QUALITY_UNAVAILABLE)
+			npt_json_set(object, npt_metric_name(id),
+				     metric_json(id, &edge->metrics[i]));
 	}
 	npt_json_set(object, "retransmit", retransmit_json(edge));
 	npt_json_set(object, "drops", named_counts(edge->drops, NPT_EDGE_DROPS_MAX));
 	npt_json_set_number(object, "dropsUnspecified", edge->drops_unspecified);
+	npt_json_set(object, "resets", resets_json(edge));
+	npt_json_set(object, "limited", limited_json(edge));
+	npt_json_set(object, "queue", queue_json(edge));
+	npt_json_set(object, "finding", finding_json(edge));
 	return object;
 }
 
@@ -207,7 +263,7 @@ static void set_head(json_t *object, const struct npt_report *report)
 
 static char *dump(json_t *object)
 {
-	char *text = json_dumps(object, JSON_COMPACT);
+	char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(CONFIDENCE_DIGITS));
 
 	json_decref(object);
 	return text;

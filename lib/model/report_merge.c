@@ -17,9 +17,40 @@ static void merge_metric(struct npt_metric *into, const struct npt_metric *from)
 {
 	into->count += from->count;
 	into->bytes += from->bytes;
+	into->overlapped += from->overlapped;
 	if (from->quality > into->quality)
 		into->quality = from->quality;
 	npt_histogram_merge(&into->micros, &from->micros);
+}
+
+static void merge_losses(struct npt_edge *into, const struct npt_edge *later)
+{
+	into->retransmit.segments += later->retransmit.segments;
+	into->retransmit.bytes += later->retransmit.bytes;
+	into->retransmit.syn += later->retransmit.syn;
+	into->retransmit.tail_loss += later->retransmit.tail_loss;
+	into->retransmit.spurious += later->retransmit.spurious;
+	merge_counts(into->drops, later->drops, NPT_EDGE_DROPS_MAX);
+	into->drops_unspecified += later->drops_unspecified;
+	merge_counts(into->resets_sent, later->resets_sent, NPT_EDGE_RESETS_MAX);
+	merge_counts(into->resets_received, later->resets_received, NPT_EDGE_RESETS_MAX);
+}
+
+static void merge_waits(struct npt_edge *into, const struct npt_edge *later)
+{
+	uint64_t listen_drops = into->queue.listen_drops + later->queue.listen_drops;
+
+	into->limited.application_micros += later->limited.application_micros;
+	into->limited.receive_window_micros += later->limited.receive_window_micros;
+	into->limited.send_buffer_micros += later->limited.send_buffer_micros;
+	into->limited.network_micros += later->limited.network_micros;
+	into->queue = later->queue;
+	into->queue.listen_drops = listen_drops;
+}
+
+static void clear_finding(struct npt_edge *edge)
+{
+	memset(&edge->finding, 0, sizeof(edge->finding));
 }
 
 void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
@@ -39,18 +70,16 @@ void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
 	into->received.segments += later->received.segments;
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
 		merge_metric(&into->metrics[i], &later->metrics[i]);
-	into->retransmit.segments += later->retransmit.segments;
-	into->retransmit.bytes += later->retransmit.bytes;
-	into->retransmit.syn += later->retransmit.syn;
-	into->retransmit.spurious += later->retransmit.spurious;
-	merge_counts(into->drops, later->drops, NPT_EDGE_DROPS_MAX);
-	into->drops_unspecified += later->drops_unspecified;
+	merge_losses(into, later);
+	merge_waits(into, later);
+	clear_finding(into);
 }
 
 bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b)
 {
 	return a->process.pid == b->process.pid && a->process.start_ns == b->process.start_ns &&
 	       a->role == b->role && a->peer.port == b->peer.port && a->peer.pid == b->peer.pid &&
+	       strcmp(a->transport, b->transport) == 0 &&
 	       strcmp(a->process.pod, b->process.pod) == 0 &&
 	       strcmp(a->peer.address, b->peer.address) == 0 &&
 	       strcmp(a->peer.asked, b->peer.asked) == 0;
@@ -79,10 +108,12 @@ void npt_report_merge(struct npt_report *into, const struct npt_report *later)
 			continue;
 		}
 		edge = npt_report_add_edge(into);
-		if (edge)
-			*edge = later->edges[i];
-		else
+		if (!edge) {
 			into->other_edges++;
+			continue;
+		}
+		*edge = later->edges[i];
+		clear_finding(edge);
 	}
 	into->duration_ms = later->start_unix_ms + later->duration_ms - into->start_unix_ms;
 	into->sequence = later->sequence;

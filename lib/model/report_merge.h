@@ -5,7 +5,10 @@
  */
 #include "lib/model/report.h"
 
-/* Adds counters and histograms, takes gauges (open) and identity from the later one. */
+/*
+ * Adds counters and histograms, takes gauges (open, queue) and identity from the later one. There
+ * is no finding afterwards: it is made of the sum, when the sum is complete.
+ */
 void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later);
 /*
  * Adds a later window: edges that are the same (npt_edge_same) are merged, others are appended.
@@ -13,5 +16,5 @@ void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later);
  * become the later one's (they are totals).
  */
 void npt_report_merge(struct npt_report *into, const struct npt_report *later);
-/* Same process, role and peer: the identity of an edge. */
+/* Same process, role, peer and transport: the identity of an edge. */
 bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b);

@@ -186,6 +186,7 @@ static void read_metrics(struct reader *reader, const Npt__V1__Edge *from, struc
 						       NPT_QUALITY_UNAVAILABLE);
 		to->count = number(reader, "metric count", metric->count);
 		to->bytes = number(reader, "metric bytes", metric->bytes);
+		to->overlapped = number(reader, "overlapped", metric->overlapped);
 		read_histogram(reader, metric, &to->micros);
 	}
 }
@@ -219,6 +220,23 @@ static void read_identity(struct reader *reader, const Npt__V1__Edge *from, stru
 	out->tls = (enum npt_tls)choice(reader, "tls", from->tls, NPT_TLS_YES);
 }
 
+static void read_waits(struct reader *reader, const Npt__V1__Edge *from, struct npt_edge *out)
+{
+	out->limited.application_micros =
+		number(reader, "limited", from->limited_application_micros);
+	out->limited.receive_window_micros =
+		number(reader, "limited", from->limited_receive_window_micros);
+	out->limited.send_buffer_micros =
+		number(reader, "limited", from->limited_send_buffer_micros);
+	out->limited.network_micros = number(reader, "limited", from->limited_network_micros);
+	out->queue.unread_bytes = number(reader, "queue", from->queue_unread_bytes);
+	out->queue.unsent_bytes = number(reader, "queue", from->queue_unsent_bytes);
+	out->queue.accept_backlog = number(reader, "queue", from->queue_accept_backlog);
+	out->queue.accept_backlog_max = number(reader, "queue", from->queue_accept_backlog_max);
+	out->queue.syn_backlog = number(reader, "queue", from->queue_syn_backlog);
+	out->queue.listen_drops = number(reader, "queue", from->queue_listen_drops);
+}
+
 static void read_edge(struct reader *reader, const Npt__V1__Edge *from, struct npt_edge *out)
 {
 	read_identity(reader, from, out);
@@ -236,9 +254,15 @@ static void read_edge(struct reader *reader, const Npt__V1__Edge *from, struct n
 	out->retransmit.segments = number(reader, "retransmits", from->retransmit_segments);
 	out->retransmit.bytes = number(reader, "retransmits", from->retransmit_bytes);
 	out->retransmit.syn = number(reader, "retransmits", from->retransmit_syn);
+	out->retransmit.tail_loss = number(reader, "retransmits", from->retransmit_tail_loss);
 	out->retransmit.spurious = number(reader, "retransmits", from->retransmit_spurious);
 	read_counts(reader, "drops", from->drop, from->n_drop, out->drops, NPT_EDGE_DROPS_MAX);
 	out->drops_unspecified = number(reader, "drops", from->drops_unspecified);
+	read_counts(reader, "resets", from->reset_sent, from->n_reset_sent, out->resets_sent,
+		    NPT_EDGE_RESETS_MAX);
+	read_counts(reader, "resets", from->reset_received, from->n_reset_received,
+		    out->resets_received, NPT_EDGE_RESETS_MAX);
+	read_waits(reader, from, out);
 }
 
 static void read_edges(struct reader *reader, const Npt__V1__Report *from,

@@ -29,6 +29,8 @@ static ProtobufCBinaryData binary(const char *value)
 	return (ProtobufCBinaryData){ .len = strlen(value), .data = (uint8_t *)text(value) };
 }
 
+_Static_assert(NPT_EDGE_RESETS_MAX <= NPT_EDGE_DROPS_MAX, "resets fit where drops do");
+
 struct packed_counts {
 	Npt__V1__NamedCount values[NPT_EDGE_FAILED_MAX > NPT_EDGE_DROPS_MAX ? NPT_EDGE_FAILED_MAX
 									    : NPT_EDGE_DROPS_MAX];
@@ -68,6 +70,7 @@ static bool fill_metric(struct packed_metric *packed, uint32_t id, const struct 
 	message->quality = metric->quality;
 	message->count = saturated(metric->count);
 	message->bytes = saturated(metric->bytes);
+	message->overlapped = saturated(metric->overlapped);
 	message->sum_micros = saturated(micros->sum_micros);
 	message->max_micros = saturated(micros->max_micros);
 	message->bucket = packed->bucket;
@@ -78,8 +81,8 @@ static bool fill_metric(struct packed_metric *packed, uint32_t id, const struct 
 		packed->bucket[message->n_bucket++] = i;
 		packed->bucket_count[message->n_bucket_count++] = saturated(micros->buckets[i]);
 	}
-	return message->quality || message->count || message->bytes || message->sum_micros ||
-	       message->max_micros || message->n_bucket;
+	return message->quality || message->count || message->bytes || message->overlapped ||
+	       message->sum_micros || message->max_micros || message->n_bucket;
 }
 
 static void append_message(struct npt_buffer *out, const ProtobufCMessage *message)
@@ -121,10 +124,24 @@ void npt_edge_identity_to_protobuf(const struct npt_edge *edge, struct npt_buffe
 	append_message(out, &message.base);
 }
 
+static void fill_waits(const struct npt_edge *edge, Npt__V1__Edge *message)
+{
+	message->limited_application_micros = saturated(edge->limited.application_micros);
+	message->limited_receive_window_micros = saturated(edge->limited.receive_window_micros);
+	message->limited_send_buffer_micros = saturated(edge->limited.send_buffer_micros);
+	message->limited_network_micros = saturated(edge->limited.network_micros);
+	message->queue_unread_bytes = saturated(edge->queue.unread_bytes);
+	message->queue_unsent_bytes = saturated(edge->queue.unsent_bytes);
+	message->queue_accept_backlog = saturated(edge->queue.accept_backlog);
+	message->queue_accept_backlog_max = saturated(edge->queue.accept_backlog_max);
+	message->queue_syn_backlog = saturated(edge->queue.syn_backlog);
+	message->queue_listen_drops = saturated(edge->queue.listen_drops);
+}
+
 void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out)
 {
 	Npt__V1__Edge message;
-	struct packed_counts failed, drops;
+	struct packed_counts failed, drops, resets_sent, resets_received;
 	struct packed_metric metrics[NPT_METRIC_COUNT];
 	Npt__V1__Metric *pointers[NPT_METRIC_COUNT];
 
@@ -147,10 +164,17 @@ void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffe
 	message.retransmit_segments = saturated(edge->retransmit.segments);
 	message.retransmit_bytes = saturated(edge->retransmit.bytes);
 	message.retransmit_syn = saturated(edge->retransmit.syn);
+	message.retransmit_tail_loss = saturated(edge->retransmit.tail_loss);
 	message.retransmit_spurious = saturated(edge->retransmit.spurious);
 	message.n_drop = fill_counts(&drops, edge->drops, NPT_EDGE_DROPS_MAX);
 	message.drop = drops.pointers;
 	message.drops_unspecified = saturated(edge->drops_unspecified);
+	message.n_reset_sent = fill_counts(&resets_sent, edge->resets_sent, NPT_EDGE_RESETS_MAX);
+	message.reset_sent = resets_sent.pointers;
+	message.n_reset_received =
+		fill_counts(&resets_received, edge->resets_received, NPT_EDGE_RESETS_MAX);
+	message.reset_received = resets_received.pointers;
+	fill_waits(edge, &message);
 	append_message(out, &message.base);
 }
 

@@ -13,10 +13,15 @@
 
 #define NPT_SUMMARY_EDGES_MAX 10
 
+struct npt_quantiles {
+	uint64_t p50, p95, p99;
+};
+
 struct npt_edge_summary {
 	struct npt_process process;
 	enum npt_role role;
 	struct npt_peer peer;
+	char transport[8];
 	char protocol[16];
 	enum npt_tls tls;
 	uint64_t connections_open;
@@ -28,10 +33,10 @@ struct npt_edge_summary {
 	uint64_t reads;
 	uint64_t retransmit_segments;
 	uint64_t drops;
-	struct {
-		uint64_t p50, p95, p99;
-	} rtt_micros, write_micros, read_micros;
-	char finding[NPT_TEXT_BYTES]; /* "" until findings exist */
+	struct npt_quantiles rtt_micros, write_micros, read_micros, response_micros;
+	enum npt_verdict verdict; /* of the edge's finding, as are the next two */
+	uint32_t confidence_permille;
+	char finding[NPT_TEXT_BYTES];
 };
 
 enum npt_pod_state {
@@ -50,15 +55,17 @@ struct npt_pod_summary {
 	char reason[NPT_REASON_BYTES]; /* CamelCase */
 	char message[NPT_TEXT_BYTES];
 	uint64_t processes;
-	uint64_t edges;       /* all of them, also those that are not listed */
-	uint64_t connections; /* opened or found, since the start */
+	uint64_t edges;        /* all of them, also those that are not listed */
+	uint64_t edges_judged; /* of which the numbers say whether something is wrong */
+	uint64_t connections;  /* opened or found, since the start */
 	uint64_t bytes_sent;
 	uint64_t bytes_received;
 	uint64_t segments_sent;
 	uint64_t retransmit_segments;
 	uint64_t drops;
 	struct npt_histogram rtt;
-	struct npt_edge_summary top[NPT_SUMMARY_EDGES_MAX]; /* by bytes, most first */
+	struct npt_edge_summary
+		top[NPT_SUMMARY_EDGES_MAX]; /* in npt_edge_summary_compare()'s order */
 	size_t top_count;
 	uint64_t windows;         /* made so far = last sequence */
 	uint64_t windows_stored;  /* acknowledged by the aggregator */
@@ -74,6 +81,11 @@ struct npt_pod_summary {
 	struct npt_named_reason unavailable[NPT_REPORT_UNAVAILABLE_MAX];
 };
 
-/* Adds what an earlier agent said of the same pod: numbers, and edges while there is room. */
+/* Which edges are listed where not all can be: worst finding first, then most bytes. For qsort. */
+int npt_edge_summary_compare(const struct npt_edge_summary *a, const struct npt_edge_summary *b);
+/*
+ * Adds what an earlier agent said of the same pod: numbers, and the edges that come first. Of an
+ * edge that both know the worse finding stays, since none can be made of the sum here.
+ */
 void npt_pod_summary_add(struct npt_pod_summary *into, const struct npt_pod_summary *earlier);
 const char *npt_pod_state_name(enum npt_pod_state state); /* "Pending" ... */

@@ -20,6 +20,7 @@ struct number_field {
 static const struct number_field pod_numbers[] = {
 	NUMBER(npt_pod_summary, "processes", processes),
 	NUMBER(npt_pod_summary, "edgesTotal", edges),
+	NUMBER(npt_pod_summary, "edgesJudged", edges_judged),
 	NUMBER(npt_pod_summary, "connections", connections),
 	NUMBER(npt_pod_summary, "bytesSent", bytes_sent),
 	NUMBER(npt_pod_summary, "bytesReceived", bytes_received),
@@ -55,6 +56,9 @@ static const struct number_field edge_numbers[] = {
 	NUMBER(npt_edge_summary, "readP50", read_micros.p50),
 	NUMBER(npt_edge_summary, "readP95", read_micros.p95),
 	NUMBER(npt_edge_summary, "readP99", read_micros.p99),
+	NUMBER(npt_edge_summary, "responseP50", response_micros.p50),
+	NUMBER(npt_edge_summary, "responseP95", response_micros.p95),
+	NUMBER(npt_edge_summary, "responseP99", response_micros.p99),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -108,6 +112,42 @@ static const char *tls_name(unsigned int value)
 	return npt_tls_name((enum npt_tls)value);
 }
 
+static void write_finding(json_t *object, const struct npt_edge_summary *edge)
+{
+	npt_json_set_text(object, "verdict", npt_verdict_name(edge->verdict));
+	npt_json_set_some_text(object, "cause", npt_verdict_cause(edge->verdict));
+	npt_json_set_number(object, "confidencePermille", edge->confidence_permille);
+	npt_json_set_some_text(object, "finding", edge->finding);
+}
+
+static enum npt_verdict read_verdict(struct npt_json_reader *reader, const json_t *object)
+{
+	char name[NPT_REASON_BYTES] = "", cause[NPT_REASON_BYTES] = "";
+
+	npt_json_text(reader, object, "verdict", name, sizeof(name));
+	npt_json_text(reader, object, "cause", cause, sizeof(cause));
+	if (name[0] == '\0' && cause[0] == '\0')
+		return NPT_VERDICT_UNKNOWN;
+	for (unsigned int i = 0; i < NPT_VERDICT_COUNT; i++) {
+		enum npt_verdict verdict = (enum npt_verdict)i;
+
+		if (strcmp(name, npt_verdict_name(verdict)) == 0 &&
+		    strcmp(cause, npt_verdict_cause(verdict)) == 0)
+			return verdict;
+	}
+	npt_json_fail(reader, "verdict", "is none of the known words");
+	return NPT_VERDICT_UNKNOWN;
+}
+
+static void read_finding(struct npt_json_reader *reader, const json_t *object,
+			 struct npt_edge_summary *edge)
+{
+	edge->verdict = read_verdict(reader, object);
+	edge->confidence_permille =
+		(uint32_t)npt_json_u64(reader, object, "confidencePermille", 1000);
+	npt_json_text(reader, object, "finding", edge->finding, sizeof(edge->finding));
+}
+
 static json_t *edge_to_json(const struct npt_edge_summary *edge)
 {
 	json_t *object = json_object(), *peer = json_object();
@@ -116,9 +156,10 @@ static json_t *edge_to_json(const struct npt_edge_summary *edge)
 	npt_json_set_text(object, "process", edge->process.name);
 	npt_json_set_some_text(object, "container", edge->process.container);
 	npt_json_set_text(object, "role", npt_role_name(edge->role));
+	npt_json_set_some_text(object, "transport", edge->transport);
 	npt_json_set_some_text(object, "protocol", edge->protocol);
 	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
-	npt_json_set_some_text(object, "finding", edge->finding);
+	write_finding(object, edge);
 	npt_json_set_text(peer, "kind", npt_peer_kind_name(edge->peer.kind));
 	npt_json_set_some_text(peer, "name", edge->peer.name);
 	npt_json_set_some_text(peer, "namespace", edge->peer.namespace_name);
@@ -142,9 +183,10 @@ static void edge_from_json(struct npt_json_reader *reader, const json_t *object,
 	npt_json_text(reader, object, "container", edge->process.container,
 		      sizeof(edge->process.container));
 	edge->role = (enum npt_role)npt_json_enum(reader, object, "role", role_name, 3);
+	npt_json_text(reader, object, "transport", edge->transport, sizeof(edge->transport));
 	npt_json_text(reader, object, "protocol", edge->protocol, sizeof(edge->protocol));
 	edge->tls = (enum npt_tls)npt_json_enum(reader, object, "tls", tls_name, 3);
-	npt_json_text(reader, object, "finding", edge->finding, sizeof(edge->finding));
+	read_finding(reader, object, edge);
 	edge->peer.kind =
 		(enum npt_peer_kind)npt_json_enum(reader, peer, "kind", peer_kind_name, 5);
 	npt_json_text(reader, peer, "name", edge->peer.name, sizeof(edge->peer.name));

@@ -113,8 +113,9 @@ struct npt_task_status {
 
 /* Sums over the pods' summaries. */
 struct npt_task_totals {
-	uint64_t running, failed, edges, connections, bytes_sent, bytes_received, segments_sent;
-	uint64_t retransmit_segments, drops, lost, windows, windows_stored, windows_dropped;
+	uint64_t running, failed, edges, edges_judged, connections;
+	uint64_t bytes_sent, bytes_received, segments_sent, retransmit_segments;
+	uint64_t drops, lost, windows, windows_stored, windows_dropped;
 	struct npt_histogram rtt;
 };
 void npt_task_totals(const struct npt_task_status *status, struct npt_task_totals *totals_ret);

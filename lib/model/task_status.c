@@ -3,6 +3,7 @@
  * A status for eyes: what matters first, a bounded number of rows, no number that is not an
  * integer.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ void npt_task_totals(const struct npt_task_status *status, struct npt_task_total
 		if (!summary)
 			continue;
 		totals->edges += summary->edges;
+		totals->edges_judged += summary->edges_judged;
 		totals->connections += summary->connections;
 		totals->bytes_sent += summary->bytes_sent;
 		totals->bytes_received += summary->bytes_received;
@@ -40,19 +42,24 @@ void npt_task_totals(const struct npt_task_status *status, struct npt_task_total
 	}
 }
 
-static json_t *quantiles_json(uint64_t p50, uint64_t p95, uint64_t p99)
+static json_t *quantiles_json(struct npt_quantiles micros)
 {
 	json_t *object = json_object();
 
-	npt_json_set_number(object, "p50", p50);
-	npt_json_set_number(object, "p95", p95);
-	npt_json_set_number(object, "p99", p99);
+	npt_json_set_number(object, "p50", micros.p50);
+	npt_json_set_number(object, "p95", micros.p95);
+	npt_json_set_number(object, "p99", micros.p99);
 	return object;
 }
 
 static json_t *summary_json(const struct npt_task_totals *totals)
 {
 	uint64_t segments = totals->segments_sent + totals->retransmit_segments;
+	struct npt_quantiles rtt = {
+		.p50 = npt_histogram_quantile_micros(&totals->rtt, 500),
+		.p95 = npt_histogram_quantile_micros(&totals->rtt, 950),
+		.p99 = npt_histogram_quantile_micros(&totals->rtt, 990),
+	};
 	json_t *object = json_object();
 
 	npt_json_set_number(object, "edges", totals->edges);
@@ -65,10 +72,7 @@ static json_t *summary_json(const struct npt_task_totals *totals)
 	npt_json_set_number(object, "lost", totals->lost);
 	npt_json_set_number(object, "windows", totals->windows);
 	npt_json_set_number(object, "windowsStored", totals->windows_stored);
-	npt_json_set(object, "rttMicros",
-		     quantiles_json(npt_histogram_quantile_micros(&totals->rtt, 500),
-				    npt_histogram_quantile_micros(&totals->rtt, 950),
-				    npt_histogram_quantile_micros(&totals->rtt, 990)));
+	npt_json_set(object, "rttMicros", quantiles_json(rtt));
 	return object;
 }
 
@@ -96,6 +100,7 @@ static json_t *edge_json(const char *pod, const struct npt_edge_summary *edge)
 	npt_json_set_some_text(object, "container", edge->process.container);
 	npt_json_set_text(object, "role", npt_role_name(edge->role));
 	npt_json_set(object, "peer", peer_json(&edge->peer));
+	npt_json_set_some_text(object, "transport", edge->transport);
 	npt_json_set_some_text(object, "protocol", edge->protocol);
 	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
 	npt_json_set_number(object, "connections", edge->connections_opened);
@@ -107,15 +112,15 @@ static json_t *edge_json(const char *pod, const struct npt_edge_summary *edge)
 	npt_json_set_number(object, "reads", edge->reads);
 	npt_json_set_number(object, "retransmits", edge->retransmit_segments);
 	npt_json_set_number(object, "drops", edge->drops);
-	npt_json_set(
-		object, "rttMicros",
-		quantiles_json(edge->rtt_micros.p50, edge->rtt_micros.p95, edge->rtt_micros.p99));
-	npt_json_set(object, "writeMicros",
-		     quantiles_json(edge->write_micros.p50, edge->write_micros.p95,
-				    edge->write_micros.p99));
-	npt_json_set(object, "readMicros",
-		     quantiles_json(edge->read_micros.p50, edge->read_micros.p95,
-				    edge->read_micros.p99));
+	npt_json_set(object, "rttMicros", quantiles_json(edge->rtt_micros));
+	npt_json_set(object, "writeMicros", quantiles_json(edge->write_micros));
+	npt_json_set(object, "readMicros", quantiles_json(edge->read_micros));
+	/* Most edges have no responses, and no response takes no time. */
+	if (edge->response_micros.p99 > 0)
+		npt_json_set(object, "responseMicros", quantiles_json(edge->response_micros));
+	npt_json_set_text(object, "verdict", npt_verdict_name(edge->verdict));
+	npt_json_set_some_text(object, "cause", npt_verdict_cause(edge->verdict));
+	npt_json_set_number(object, "confidencePermille", edge->confidence_permille);
 	npt_json_set_some_text(object, "finding", edge->finding);
 	return object;
 }
@@ -125,21 +130,17 @@ struct edge_row {
 	const struct npt_edge_summary *edge;
 };
 
-static int by_bytes(const void *left, const void *right)
+static int compare_rows(const void *left, const void *right)
 {
-	const struct npt_edge_summary *a = ((const struct edge_row *)left)->edge;
-	const struct npt_edge_summary *b = ((const struct edge_row *)right)->edge;
-	uint64_t bytes_a = a->bytes_sent + a->bytes_received;
-	uint64_t bytes_b = b->bytes_sent + b->bytes_received;
-
-	return bytes_a < bytes_b ? 1 : -(bytes_a > bytes_b);
+	return npt_edge_summary_compare(((const struct edge_row *)left)->edge,
+					((const struct edge_row *)right)->edge);
 }
 
-static json_t *edges_json(const struct npt_task_status *status)
+/* Of all pods, sorted. */
+static struct edge_row *edge_rows(const struct npt_task_status *status, size_t *count_ret)
 {
-	npt_auto_free struct edge_row *rows =
+	struct edge_row *rows =
 		npt_alloc(status->pods_count * NPT_SUMMARY_EDGES_MAX, sizeof(*rows));
-	json_t *array = json_array();
 	size_t count = 0;
 
 	for (size_t i = 0; i < status->pods_count; i++) {
@@ -148,7 +149,15 @@ static json_t *edges_json(const struct npt_task_status *status)
 		for (size_t j = 0; summary && j < summary->top_count; j++)
 			rows[count++] = (struct edge_row){ status->pods[i].name, &summary->top[j] };
 	}
-	qsort(rows, count, sizeof(*rows), by_bytes);
+	qsort(rows, count, sizeof(*rows), compare_rows);
+	*count_ret = count;
+	return rows;
+}
+
+static json_t *edges_json(const struct edge_row *rows, size_t count)
+{
+	json_t *array = json_array();
+
 	for (size_t i = 0; i < count && i < NPT_STATUS_EDGES_MAX; i++)
 		(void)json_array_append_new(array, edge_json(rows[i].pod, rows[i].edge));
 	return array;
@@ -266,6 +275,75 @@ static json_t *targets_json(const struct npt_task_status *status,
 	return object;
 }
 
+/* From the client to the server's port. A listener that is at fault is so for all its clients. */
+static char *who_to_whom(const struct edge_row *row)
+{
+	const struct npt_edge_summary *edge = row->edge;
+	const char *peer = edge->peer.name[0] ? edge->peer.name : edge->peer.address;
+	bool is_server = edge->role == NPT_ROLE_SERVER;
+	npt_auto_free char *other = NULL;
+	npt_auto_free char *own = npt_format("%s%s%s", row->pod, edge->process.name[0] ? "/" : "",
+					     edge->process.name);
+
+	if (is_server && (edge->verdict == NPT_VERDICT_LISTENER || peer[0] == '\0'))
+		return npt_format("%s:%u", own, edge->peer.port);
+	other = npt_format(strchr(peer, ':') ? "[%s]" : "%s", peer[0] ? peer : "unknown");
+	return npt_format("%s -> %s:%u", is_server ? other : own, is_server ? own : other,
+			  edge->peer.port);
+}
+
+/* Left out, not seen yet, or not up to the end. */
+static uint64_t count_unmeasured(const struct npt_task_status *status)
+{
+	uint64_t count = status->skipped;
+
+	for (size_t i = 0; i < status->pods_count; i++) {
+		const struct npt_pod_status *pod = &status->pods[i];
+
+		count += !pod->summary || pod->state == NPT_POD_PENDING ||
+			 pod->state == NPT_POD_FAILED;
+	}
+	return count;
+}
+
+/* Claims no more than was looked at: "" where nothing was. */
+static char *no_finding_text(const struct npt_task_status *status,
+			     const struct npt_task_totals *totals)
+{
+	uint64_t unmeasured = count_unmeasured(status);
+	npt_auto_free char *pods = npt_strdup("");
+
+	if (totals->edges == 0)
+		return npt_take(pods);
+	if (totals->edges_judged == 0)
+		return npt_format("unknown: the numbers of %" PRIu64 " edges do not say",
+				  totals->edges);
+	if (totals->edges_judged == totals->edges && unmeasured == 0 && totals->lost == 0)
+		return npt_strdup("no problem found");
+	if (unmeasured > 0) {
+		free(pods);
+		pods = npt_format(", %" PRIu64 " of %" PRIu64 " pods not fully measured",
+				  unmeasured, status->pods_count + status->skipped);
+	}
+	return npt_format("no problem found in %" PRIu64 " of %" PRIu64 " edges%s%s",
+			  totals->edges_judged, totals->edges, pods,
+			  totals->lost > 0 ? ", data was lost" : "");
+}
+
+static char *finding_text(const struct npt_task_status *status,
+			  const struct npt_task_totals *totals, const struct edge_row *rows,
+			  size_t count)
+{
+	const struct npt_edge_summary *worst = count > 0 ? rows[0].edge : NULL;
+	npt_auto_free char *who = NULL;
+
+	if (!worst || npt_verdict_severity(worst->verdict) == 0)
+		return no_finding_text(status, totals);
+	who = who_to_whom(&rows[0]);
+	return npt_format("%s: %s", who,
+			  worst->finding[0] ? worst->finding : npt_verdict_name(worst->verdict));
+}
+
 static void set_time(json_t *object, const char *key, uint64_t unix_ms)
 {
 	char text[NPT_RFC3339_BYTES];
@@ -308,8 +386,13 @@ json_t *npt_task_status_to_json(const struct npt_task_status *status)
 {
 	json_t *object = json_object(), *reference;
 	npt_auto_free struct npt_task_totals *totals = npt_alloc(1, sizeof(*totals));
+	npt_auto_free struct edge_row *rows = NULL;
+	npt_auto_free char *finding = NULL;
+	size_t rows_count = 0;
 
 	npt_task_totals(status, totals);
+	rows = edge_rows(status, &rows_count);
+	finding = finding_text(status, totals, rows, rows_count);
 	npt_json_set_text(object, "phase", npt_task_phase_name(status->phase));
 	npt_json_set(object, "finished", json_boolean(status->finished));
 	npt_json_set(object, "observedGeneration", json_integer(status->observed_generation));
@@ -317,10 +400,11 @@ json_t *npt_task_status_to_json(const struct npt_task_status *status)
 	set_time(object, "completionTime", status->completed_unix_ms);
 	npt_json_set_text(object, "target", status->target);
 	npt_json_set_text(object, "message", status->message);
+	npt_json_set_text(object, "finding", finding);
 	npt_json_set(object, "targets", targets_json(status, totals));
 	npt_json_set(object, "summary", summary_json(totals));
 	npt_json_set(object, "unavailable", unavailable_json(status));
-	npt_json_set(object, "edges", edges_json(status));
+	npt_json_set(object, "edges", edges_json(rows, rows_count));
 	npt_json_set(object, "pods", pods_json(status));
 	npt_json_set(object, "conditions", conditions_json(status));
 	if (status->result_url[0]) {

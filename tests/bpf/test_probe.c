@@ -54,7 +54,7 @@ static size_t held_objects(void)
 
 static struct npt_probe *open_probe(const struct npt_features *features, bool operations)
 {
-	struct npt_probe_options options = { .operations = operations, .slices = operations };
+	struct npt_probe_options options = { .operations = operations };
 	struct npt_probe *probe = NULL;
 	struct npt_error err = NPT_ERROR_NONE;
 
@@ -73,8 +73,8 @@ static void loads_and_attaches_each_set_of_programs_and_leaves_nothing(void)
 		struct npt_probe *probe = open_probe(features, operations != 0);
 
 		NPT_CHECK(held_objects() > 10);
-		NPT_CHECK(probe && npt_probe_sees_drops(probe));
-		NPT_CHECK(probe && npt_probe_times_writes(probe) == (operations != 0));
+		NPT_CHECK(probe && npt_probe_abilities(probe)->drops);
+		NPT_CHECK(probe && npt_probe_abilities(probe)->operations == (operations != 0));
 		npt_probe_close(probe);
 		NPT_CHECK_INT(held_objects(), 0);
 	}

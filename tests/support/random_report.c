@@ -51,6 +51,20 @@ static void metric(uint64_t *state, struct npt_metric *out)
 		npt_histogram_add(&out->micros, below(state, UINT64_C(1) << below(state, 36)));
 }
 
+static void waits(uint64_t *state, struct npt_edge *edge)
+{
+	edge->limited.application_micros = number(state);
+	edge->limited.receive_window_micros = number(state);
+	edge->limited.send_buffer_micros = number(state);
+	edge->limited.network_micros = number(state);
+	edge->queue.unread_bytes = number(state);
+	edge->queue.unsent_bytes = number(state);
+	edge->queue.accept_backlog = number(state);
+	edge->queue.accept_backlog_max = number(state);
+	edge->queue.syn_backlog = number(state);
+	edge->queue.listen_drops = number(state);
+}
+
 void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge)
 {
 	memset(edge, 0, sizeof(*edge));
@@ -72,7 +86,7 @@ void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge
 		text(state, "10.96.0.1:", edge->peer.asked, sizeof(edge->peer.asked));
 	if (below(state, 2))
 		text(state, "10.0.0.1:", edge->peer.reached, sizeof(edge->peer.reached));
-	(void)snprintf(edge->transport, sizeof(edge->transport), "tcp");
+	(void)snprintf(edge->transport, sizeof(edge->transport), below(state, 4) ? "tcp" : "udp");
 	(void)snprintf(edge->protocol, sizeof(edge->protocol), "unknown");
 	edge->tls = (enum npt_tls)below(state, 3);
 	edge->connections.open = number(state);
@@ -86,12 +100,17 @@ void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge
 	edge->received.segments = number(state);
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
 		metric(state, &edge->metrics[i]);
+	edge->metrics[NPT_METRIC_RESPONSE].overlapped = number(state);
 	edge->retransmit.segments = number(state);
 	edge->retransmit.bytes = number(state);
 	edge->retransmit.syn = number(state);
+	edge->retransmit.tail_loss = number(state);
 	edge->retransmit.spurious = number(state);
 	counts(state, edge->drops, NPT_EDGE_DROPS_MAX);
 	edge->drops_unspecified = number(state);
+	counts(state, edge->resets_sent, NPT_EDGE_RESETS_MAX);
+	counts(state, edge->resets_received, NPT_EDGE_RESETS_MAX);
+	waits(state, edge);
 }
 
 struct npt_report *npt_test_random_report(uint64_t *state, size_t edges)

@@ -131,7 +131,7 @@ struct collected {
 	size_t count;
 };
 
-static int collect(void *context, uint64_t id, const struct npt_report *found)
+static int collect(void *context, uint64_t id, struct npt_report *found)
 {
 	struct collected *collected = context;
 	struct npt_report *copy = npt_report_new();

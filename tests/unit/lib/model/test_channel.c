@@ -68,6 +68,12 @@ static void carries_a_summary(void)
 	pod->top[0].role = NPT_ROLE_SERVER;
 	pod->top[0].peer.kind = NPT_PEER_SERVICE;
 	pod->top[0].peer.port = 65535;
+	pod->edges_judged = 3;
+	(void)snprintf(pod->top[0].transport, sizeof(pod->top[0].transport), "udp");
+	pod->top[0].response_micros = (struct npt_quantiles){ .p50 = 1, .p95 = 2, .p99 = 3 };
+	pod->top[0].verdict = NPT_VERDICT_SERVER;
+	pod->top[0].confidence_permille = 1000;
+	(void)snprintf(pod->top[0].finding, sizeof(pod->top[0].finding), "slow");
 	(void)snprintf(pod->unavailable[0].name, sizeof(pod->unavailable[0].name), "drops");
 	(void)snprintf(pod->unavailable[0].reason, sizeof(pod->unavailable[0].reason), "why");
 	back = round_trip(message);
@@ -78,7 +84,73 @@ static void carries_a_summary(void)
 	NPT_CHECK_INT(npt_histogram_quantile_micros(&pod->rtt, 500), 1151);
 	NPT_CHECK_INT(pod->top[0].peer.kind, NPT_PEER_SERVICE);
 	NPT_CHECK_INT(pod->top[0].peer.port, 65535);
+	NPT_CHECK_INT(pod->edges_judged, 3);
+	NPT_CHECK_STR(pod->top[0].transport, "udp");
+	NPT_CHECK_INT(pod->top[0].response_micros.p50, 1);
+	NPT_CHECK_INT(pod->top[0].response_micros.p95, 2);
+	NPT_CHECK_INT(pod->top[0].response_micros.p99, 3);
+	NPT_CHECK_INT(pod->top[0].verdict, NPT_VERDICT_SERVER);
+	NPT_CHECK_INT(pod->top[0].confidence_permille, 1000);
+	NPT_CHECK_STR(pod->top[0].finding, "slow");
 	NPT_CHECK_STR(pod->unavailable[0].reason, "why");
+}
+
+static void tells_verdicts_of_one_name_apart(void)
+{
+	for (unsigned int i = 0; i < NPT_VERDICT_COUNT; i++) {
+		npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+			npt_channel_message_new(NPT_CHANNEL_SUMMARY);
+		npt_auto(npt_channel_message_free) struct npt_channel_message *back = NULL;
+
+		message->held = npt_alloc(1, sizeof(*message->held));
+		message->held_count = 1;
+		(void)snprintf(message->held[0].task_uid, sizeof(message->held[0].task_uid), "t");
+		message->held[0].pods = npt_alloc(1, sizeof(*message->held[0].pods));
+		message->held[0].pods_count = 1;
+		message->held[0].pods->top_count = 1;
+		message->held[0].pods->top[0].verdict = (enum npt_verdict)i;
+		back = round_trip(message);
+		NPT_CHECK_INT(back->held[0].pods->top[0].verdict, i);
+	}
+}
+
+#define SUMMARY_OF_EDGE(members)                                                                   \
+	"{\"type\": \"summary\", \"assignments\": [{\"taskUid\": \"t\", \"pods\": [{"              \
+	"\"edges\": [{" members "}]}]}]}"
+
+/* What an agent of before says is no finding; what no agent says is refused. */
+static void refuses_a_finding_that_cannot_be(void)
+{
+	static const struct {
+		const char *frame, *text;
+	} cases[] = {
+		{ SUMMARY_OF_EDGE(""), NULL },
+		{ SUMMARY_OF_EDGE("\"verdict\": \"Network\", \"cause\": \"loss\""), NULL },
+		{ SUMMARY_OF_EDGE("\"confidencePermille\": 1000"), NULL },
+		{ SUMMARY_OF_EDGE("\"verdict\": \"Weather\""), "none of the known words" },
+		{ SUMMARY_OF_EDGE("\"verdict\": \"Network\""), "none of the known words" },
+		{ SUMMARY_OF_EDGE("\"verdict\": \"Network\", \"cause\": \"\""),
+		  "none of the known words" },
+		{ SUMMARY_OF_EDGE("\"verdict\": \"Server\", \"cause\": \"loss\""),
+		  "none of the known words" },
+		{ SUMMARY_OF_EDGE("\"cause\": \"loss\""), "none of the known words" },
+		{ SUMMARY_OF_EDGE("\"verdict\": 3"), "verdict is not text" },
+		{ SUMMARY_OF_EDGE("\"confidencePermille\": 1001"), "not a number in range" },
+		{ SUMMARY_OF_EDGE("\"confidencePermille\": 0.5"), "not a number in range" },
+		{ SUMMARY_OF_EDGE("\"responseP95\": -1"), "not a number in range" },
+		{ SUMMARY_OF_EDGE("\"transport\": \"carrierpigeon\""), "transport" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		npt_auto(npt_channel_message_free) struct npt_channel_message *message = NULL;
+		struct npt_error err = NPT_ERROR_NONE;
+		int r = npt_channel_decode(cases[i].frame, strlen(cases[i].frame), &message, &err);
+
+		if (!NPT_CHECK_INT(r < 0, cases[i].text != NULL))
+			printf("case %zu: %s\n", i, err.text);
+		if (cases[i].text && !NPT_CHECK(strstr(err.text, cases[i].text)))
+			NPT_CHECK_STR(err.text, cases[i].text);
+	}
 }
 
 static void refuses_what_is_no_such_message(void)
@@ -143,6 +215,8 @@ static void survives_every_cut_of_a_frame(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(carries_a_wanted_state),
 	NPT_TEST(carries_a_summary),
+	NPT_TEST(tells_verdicts_of_one_name_apart),
+	NPT_TEST(refuses_a_finding_that_cannot_be),
 	NPT_TEST(refuses_what_is_no_such_message),
 	NPT_TEST(ignores_types_and_fields_that_it_does_not_know),
 	NPT_TEST(survives_every_cut_of_a_frame),

@@ -193,7 +193,6 @@ static void what_is_lost_what_is_missing_and_what_it_cost_is_said(void)
 
 /* --- an edge --- */
 
-/* Resets, limits, queues and findings are not measured yet: docs/limits.md. */
 static void an_edge_has_the_keys_that_are_fixed(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = new_window();
@@ -204,13 +203,19 @@ static void an_edge_has_the_keys_that_are_fixed(void)
 	edge = json_array_get(json_object_get(object, "edges"), 0);
 	check_keys(edge, "process role peer transport protocol tls connections sent received write "
 			 "read rtt connect accept close response unread retransmit drops "
-			 "dropsUnspecified");
+			 "dropsUnspecified resets limited queue finding");
 	check_keys(json_object_get(edge, "process"), "pid startNanos name comm container pod");
 	check_keys(json_object_get(edge, "peer"), "kind name address port");
 	check_keys(json_object_get(edge, "connections"), "open opened found closed failed");
 	check_keys(json_object_get(edge, "sent"), "bytes segments");
 	check_keys(json_object_get(edge, "received"), "bytes segments");
-	check_keys(json_object_get(edge, "retransmit"), "segments bytes syn spurious");
+	check_keys(json_object_get(edge, "retransmit"), "segments bytes syn tailLoss spurious");
+	check_keys(json_object_get(edge, "resets"), "sent received");
+	check_keys(json_object_get(edge, "limited"), "applicationMicros receiveWindowMicros "
+						     "sendBufferMicros networkMicros");
+	check_keys(json_object_get(edge, "queue"), "unreadBytes unsentBytes acceptBacklog "
+						   "acceptBacklogMax synBacklog listenDrops");
+	check_keys(json_object_get(edge, "finding"), "verdict confidence text");
 	json_decref(object);
 }
 
@@ -292,6 +297,7 @@ static void counters_of_an_edge_stand_where_they_belong(void)
 	edge->retransmit.segments = 10;
 	edge->retransmit.bytes = 11;
 	edge->retransmit.syn = 12;
+	edge->retransmit.tail_loss = 17;
 	edge->retransmit.spurious = 13;
 	npt_named_count_add(edge->drops, NPT_EDGE_DROPS_MAX, "NO_SOCKET", 14);
 	npt_named_count_add(edge->drops, NPT_EDGE_DROPS_MAX, "TCP_CSUM", 15);
@@ -304,10 +310,95 @@ static void counters_of_an_edge_stand_where_they_belong(void)
 	check_compact(json_object_get(said, "sent"), "{\"bytes\":6,\"segments\":7}");
 	check_compact(json_object_get(said, "received"), "{\"bytes\":8,\"segments\":9}");
 	check_compact(json_object_get(said, "retransmit"),
-		      "{\"segments\":10,\"bytes\":11,\"syn\":12,\"spurious\":13}");
+		      "{\"segments\":10,\"bytes\":11,\"syn\":12,\"tailLoss\":17,"
+		      "\"spurious\":13}");
 	check_compact(json_object_get(said, "drops"), "{\"NO_SOCKET\":14,\"TCP_CSUM\":15}");
 	NPT_CHECK_INT(number_of(said, "dropsUnspecified"), 16);
 	json_decref(object);
+}
+
+static void resets_waits_and_queues_stand_where_they_belong(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = new_window();
+	struct npt_edge *edge = npt_report_add_edge(report);
+	json_t *object, *said;
+
+	npt_named_count_add(edge->resets_sent, NPT_EDGE_RESETS_MAX, "TCP_ABORT_ON_DATA", 1);
+	npt_named_count_add(edge->resets_received, NPT_EDGE_RESETS_MAX, "ECONNRESET", 2);
+	npt_named_count_add(edge->resets_received, NPT_EDGE_RESETS_MAX, "EPIPE", 3);
+	edge->limited.application_micros = 4;
+	edge->limited.receive_window_micros = 5;
+	edge->limited.send_buffer_micros = 6;
+	edge->limited.network_micros = 7;
+	edge->queue.unread_bytes = 8;
+	edge->queue.unsent_bytes = 9;
+	edge->queue.accept_backlog = 10;
+	edge->queue.accept_backlog_max = 11;
+	edge->queue.syn_backlog = 12;
+	edge->queue.listen_drops = 13;
+	object = json_of(report);
+	said = json_array_get(json_object_get(object, "edges"), 0);
+	check_compact(json_object_get(said, "resets"),
+		      "{\"sent\":{\"TCP_ABORT_ON_DATA\":1},"
+		      "\"received\":{\"ECONNRESET\":2,\"EPIPE\":3}}");
+	check_compact(json_object_get(said, "limited"),
+		      "{\"applicationMicros\":4,\"receiveWindowMicros\":5,"
+		      "\"sendBufferMicros\":6,\"networkMicros\":7}");
+	check_compact(json_object_get(said, "queue"),
+		      "{\"unreadBytes\":8,\"unsentBytes\":9,\"acceptBacklog\":10,"
+		      "\"acceptBacklogMax\":11,\"synBacklog\":12,\"listenDrops\":13}");
+	json_decref(object);
+}
+
+/* As text: what a reader sees, with no more digits than are known. */
+static void a_finding_is_a_verdict_how_sure_it_is_and_why(void)
+{
+	static const struct {
+		enum npt_verdict verdict;
+		uint32_t permille;
+		const char *said;
+	} cases[] = {
+		{ NPT_VERDICT_UNKNOWN, 0, "\"Unknown\",\"confidence\":0.0," },
+		{ NPT_VERDICT_NONE, 1000, "\"None\",\"confidence\":1.0," },
+		{ NPT_VERDICT_SENDER_APPLICATION, 700,
+		  "\"SenderApplication\",\"confidence\":0.7," },
+		{ NPT_VERDICT_SENDER_BUFFER, 999, "\"SenderBuffer\",\"confidence\":0.999," },
+		{ NPT_VERDICT_RECEIVER_WINDOW, 1, "\"ReceiverWindow\",\"confidence\":0.001," },
+		{ NPT_VERDICT_RECEIVER_APPLICATION, 333,
+		  "\"ReceiverApplication\",\"confidence\":0.333," },
+		{ NPT_VERDICT_NETWORK_DELAY, 870,
+		  "\"Network\",\"cause\":\"delay\",\"confidence\":0.87," },
+		{ NPT_VERDICT_NETWORK_LOSS, 501,
+		  "\"Network\",\"cause\":\"loss\",\"confidence\":0.501," },
+		{ NPT_VERDICT_SERVER, 875, "\"Server\",\"confidence\":0.875," },
+		{ NPT_VERDICT_LISTENER, 100, "\"Listener\",\"confidence\":0.1," },
+		{ NPT_VERDICT_CONNECT_FAILURE, 10, "\"ConnectFailure\",\"confidence\":0.01," },
+	};
+
+	NPT_CHECK_INT(NPT_ARRAY_SIZE(cases), NPT_VERDICT_COUNT);
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		npt_auto(npt_report_free) struct npt_report *report = new_window();
+		struct npt_edge *edge = npt_report_add_edge(report);
+		npt_auto_free char *text = NULL, *expected = NULL;
+
+		edge->finding.verdict = cases[i].verdict;
+		edge->finding.confidence_permille = cases[i].permille;
+		SET(edge->finding.text, "480 ms of 492 ms");
+		text = npt_edge_to_json(edge);
+		expected = npt_format("\"finding\":{\"verdict\":%s\"text\":\"480 ms of 492 ms\"}}",
+				      cases[i].said);
+		if (!NPT_CHECK(strstr(text, expected) != NULL))
+			printf("%s\n", text);
+	}
+}
+
+static void verdicts_are_sorted_from_nothing_to_the_worst(void)
+{
+	NPT_CHECK_INT(npt_verdict_severity(NPT_VERDICT_UNKNOWN), 0);
+	NPT_CHECK_INT(npt_verdict_severity(NPT_VERDICT_NONE), 0);
+	for (unsigned int i = NPT_VERDICT_NONE + 1; i < NPT_VERDICT_COUNT; i++)
+		NPT_CHECK(npt_verdict_severity((enum npt_verdict)i) >
+			  npt_verdict_severity((enum npt_verdict)(i - 1)));
 }
 
 /* --- metrics --- */
@@ -324,7 +415,7 @@ static void only_what_was_measured_is_a_metric(void)
 	object = json_of(report);
 	said = json_array_get(json_object_get(object, "edges"), 0);
 	check_keys(said, "process role peer transport protocol tls connections sent received read "
-			 "rtt retransmit drops dropsUnspecified");
+			 "rtt retransmit drops dropsUnspecified resets limited queue finding");
 	NPT_CHECK_STR(text_of(json_object_get(said, "rtt"), "quality"), "estimated");
 	NPT_CHECK_STR(text_of(json_object_get(said, "read"), "quality"), "sampled");
 	json_decref(object);
@@ -333,8 +424,7 @@ static void only_what_was_measured_is_a_metric(void)
 static void bytes_are_said_where_they_mean_something(void)
 {
 	static const char *const with[] = { "write", "read" };
-	static const char *const without[] = { "rtt",   "connect",  "accept",
-					       "close", "response", "unread" };
+	static const char *const without[] = { "rtt", "connect", "accept", "close", "unread" };
 	npt_auto(npt_report_free) struct npt_report *report = new_window();
 	struct npt_edge *edge = npt_report_add_edge(report);
 	json_t *object, *said;
@@ -349,7 +439,50 @@ static void bytes_are_said_where_they_mean_something(void)
 	}
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(without); i++)
 		check_keys(json_object_get(said, without[i]), "count quality micros");
+	check_keys(json_object_get(said, "response"), "count overlapped quality micros");
 	json_decref(object);
+}
+
+static void responses_of_which_many_crossed_each_other_are_not_said(void)
+{
+	static const struct {
+		uint64_t count, overlapped;
+		bool said;
+	} cases[] = {
+		{ 0, 0, true },
+		{ 20, 1, true },
+		{ 19, 1, true }, /* 5 % */
+		{ 18, 1, false },
+		{ 1900, 100, true },
+		{ 1899, 100, false },
+		{ 0, 1, false },
+		{ 1, UINT64_MAX / 2, false },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		npt_auto(npt_report_free) struct npt_report *report = new_window();
+		struct npt_edge *edge = npt_report_add_edge(report);
+		struct npt_metric *metric = &edge->metrics[NPT_METRIC_RESPONSE];
+		json_t *object, *said;
+
+		metric->count = cases[i].count;
+		metric->overlapped = cases[i].overlapped;
+		metric->quality = NPT_QUALITY_SAMPLED;
+		object = json_of(report);
+		said = json_array_get(json_object_get(object, "edges"), 0);
+		said = json_object_get(said, "response");
+		if (!NPT_CHECK_INT(said != NULL, cases[i].said))
+			printf("case %zu\n", i);
+		if (said) {
+			NPT_CHECK_INT(number_of(said, "overlapped"), cases[i].overlapped);
+			NPT_CHECK_STR(text_of(said, "quality"), "sampled");
+		}
+		NPT_CHECK_INT(npt_metric_quality(NPT_METRIC_RESPONSE, metric),
+			      cases[i].said ? NPT_QUALITY_SAMPLED : NPT_QUALITY_UNAVAILABLE);
+		/* No other metric has turns that could cross. */
+		NPT_CHECK_INT(npt_metric_quality(NPT_METRIC_READ, metric), NPT_QUALITY_SAMPLED);
+		json_decref(object);
+	}
 }
 
 /* The metric "write" of a window with these times. */
@@ -422,6 +555,7 @@ static void buckets_are_sparse_from_exact_values_to_overflow(void)
 
 /* --- bounds --- */
 
+/* Integers, but for a confidence. */
 static void check_numbers(json_t *value)
 {
 	const char *key;
@@ -434,8 +568,8 @@ static void check_numbers(json_t *value)
 			  json_integer_value(value) <= (json_int_t)NPT_NUMBER_MAX);
 	json_object_foreach(value, key, child)
 	{
-		(void)key;
-		check_numbers(child);
+		if (strcmp(key, "confidence") != 0)
+			check_numbers(child);
 	}
 	json_array_foreach(value, i, child) check_numbers(child);
 }
@@ -452,6 +586,7 @@ static void numbers_are_integers_that_stop_at_2_to_53_less_1(void)
 	edge->received.bytes = UINT64_MAX;
 	edge->process.start_ns = UINT64_MAX;
 	edge->drops_unspecified = UINT64_MAX;
+	edge->limited.network_micros = edge->queue.listen_drops = UINT64_MAX;
 	npt_named_count_add(edge->drops, NPT_EDGE_DROPS_MAX, "NO_SOCKET", UINT64_MAX);
 	edge->metrics[NPT_METRIC_WRITE].count = UINT64_MAX;
 	micros->count = micros->buckets[5] = micros->sum_micros = micros->max_micros = UINT64_MAX;
@@ -469,7 +604,7 @@ static void numbers_are_integers_that_stop_at_2_to_53_less_1(void)
 	json_decref(object);
 }
 
-static void any_window_is_one_line_of_json_with_integers_only(void)
+static void any_window_is_one_line_of_json_with_numbers_that_no_reader_rounds(void)
 {
 	uint64_t seed = npt_test_seed();
 
@@ -512,13 +647,17 @@ static const struct npt_test tests[] = {
 	NPT_TEST(an_edge_says_whose_it_is),
 	NPT_TEST(a_peer_says_what_it_is_and_how_it_was_reached),
 	NPT_TEST(counters_of_an_edge_stand_where_they_belong),
+	NPT_TEST(resets_waits_and_queues_stand_where_they_belong),
+	NPT_TEST(a_finding_is_a_verdict_how_sure_it_is_and_why),
+	NPT_TEST(verdicts_are_sorted_from_nothing_to_the_worst),
 	NPT_TEST(only_what_was_measured_is_a_metric),
 	NPT_TEST(bytes_are_said_where_they_mean_something),
+	NPT_TEST(responses_of_which_many_crossed_each_other_are_not_said),
 	NPT_TEST(quantiles_are_midpoints_by_rank),
 	NPT_TEST(a_quantile_is_at_most_the_largest_value),
 	NPT_TEST(buckets_are_sparse_from_exact_values_to_overflow),
 	NPT_TEST(numbers_are_integers_that_stop_at_2_to_53_less_1),
-	NPT_TEST(any_window_is_one_line_of_json_with_integers_only),
+	NPT_TEST(any_window_is_one_line_of_json_with_numbers_that_no_reader_rounds),
 	NPT_TEST(pieces_put_together_are_the_whole),
 };
 NPT_TEST_MAIN(tests)

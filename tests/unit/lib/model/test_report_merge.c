@@ -42,9 +42,21 @@ static void fill(struct npt_edge *edge, uint64_t base)
 	edge->retransmit.syn = base + 10;
 	edge->retransmit.spurious = base + 11;
 	edge->drops_unspecified = base + 12;
+	edge->retransmit.tail_loss = base + 13;
+	edge->limited.application_micros = base + 14;
+	edge->limited.receive_window_micros = base + 15;
+	edge->limited.send_buffer_micros = base + 16;
+	edge->limited.network_micros = base + 17;
+	edge->queue.unread_bytes = base + 18;
+	edge->queue.unsent_bytes = base + 19;
+	edge->queue.accept_backlog = base + 20;
+	edge->queue.accept_backlog_max = base + 21;
+	edge->queue.syn_backlog = base + 22;
+	edge->queue.listen_drops = base + 23;
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
 		edge->metrics[i].count = base + i;
 		edge->metrics[i].bytes = base + 2 * i;
+		edge->metrics[i].overlapped = base + 3 * i;
 		npt_histogram_add(&edge->metrics[i].micros, base + i);
 	}
 }
@@ -68,9 +80,16 @@ static void counters_and_times_add_up(void)
 	NPT_CHECK_INT(into.retransmit.syn, 1120);
 	NPT_CHECK_INT(into.retransmit.spurious, 1122);
 	NPT_CHECK_INT(into.drops_unspecified, 1124);
+	NPT_CHECK_INT(into.retransmit.tail_loss, 1126);
+	NPT_CHECK_INT(into.limited.application_micros, 1128);
+	NPT_CHECK_INT(into.limited.receive_window_micros, 1130);
+	NPT_CHECK_INT(into.limited.send_buffer_micros, 1132);
+	NPT_CHECK_INT(into.limited.network_micros, 1134);
+	NPT_CHECK_INT(into.queue.listen_drops, 1146);
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
 		NPT_CHECK_INT(into.metrics[i].count, 1100 + 2 * i);
 		NPT_CHECK_INT(into.metrics[i].bytes, 1100 + 4 * i);
+		NPT_CHECK_INT(into.metrics[i].overlapped, 1100 + 6 * i);
 		NPT_CHECK_INT(into.metrics[i].micros.count, 2);
 		NPT_CHECK_INT(into.metrics[i].micros.sum_micros, 1100 + 2 * i);
 		NPT_CHECK_INT(into.metrics[i].micros.max_micros, 1000 + i);
@@ -93,6 +112,58 @@ static void what_is_open_and_who_it_is_comes_from_the_later_one(void)
 	NPT_CHECK_STR(into.process.name, "nginx");
 	NPT_CHECK_STR(into.peer.name, "db");
 	NPT_CHECK_STR(into.protocol, "http1");
+}
+
+static void a_queue_is_as_long_as_it_was_last(void)
+{
+	struct npt_edge into = { 0 }, later = { 0 };
+
+	fill(&into, 1000);
+	fill(&later, 100);
+	npt_edge_merge(&into, &later);
+	NPT_CHECK_INT(into.queue.unread_bytes, 118);
+	NPT_CHECK_INT(into.queue.unsent_bytes, 119);
+	NPT_CHECK_INT(into.queue.accept_backlog, 120);
+	NPT_CHECK_INT(into.queue.accept_backlog_max, 121);
+	NPT_CHECK_INT(into.queue.syn_backlog, 122);
+}
+
+/* It would be of a part, beside numbers of the whole. */
+static void a_sum_has_no_finding_yet(void)
+{
+	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
+	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
+	struct npt_edge *edges[] = { edge_of(into, 1, 10), edge_of(later, 1, 10),
+				     edge_of(later, 2, 10) };
+
+	edges[1] = &later->edges[0]; /* the array has grown since */
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(edges); i++) {
+		edges[i]->finding.verdict = NPT_VERDICT_SERVER;
+		edges[i]->finding.confidence_permille = 900;
+		(void)snprintf(edges[i]->finding.text, sizeof(edges[i]->finding.text), "slow");
+	}
+	npt_report_merge(into, later);
+	NPT_CHECK_INT(into->edges_count, 2);
+	for (size_t i = 0; i < into->edges_count; i++) {
+		NPT_CHECK_INT(into->edges[i].finding.verdict, NPT_VERDICT_UNKNOWN);
+		NPT_CHECK_INT(into->edges[i].finding.confidence_permille, 0);
+		NPT_CHECK_STR(into->edges[i].finding.text, "");
+	}
+}
+
+static void resets_add_up_by_name(void)
+{
+	struct npt_edge into = { 0 }, later = { 0 };
+
+	npt_named_count_add(into.resets_sent, NPT_EDGE_RESETS_MAX, "TCP_ABORT_ON_DATA", 1);
+	npt_named_count_add(into.resets_received, NPT_EDGE_RESETS_MAX, "EPIPE", 2);
+	npt_named_count_add(later.resets_sent, NPT_EDGE_RESETS_MAX, "TCP_TIMEOUT", 3);
+	npt_named_count_add(later.resets_sent, NPT_EDGE_RESETS_MAX, "TCP_ABORT_ON_DATA", 4);
+	npt_named_count_add(later.resets_received, NPT_EDGE_RESETS_MAX, "EPIPE", 5);
+	npt_edge_merge(&into, &later);
+	NPT_CHECK_INT(count_of(into.resets_sent, NPT_EDGE_RESETS_MAX, "TCP_ABORT_ON_DATA"), 5);
+	NPT_CHECK_INT(count_of(into.resets_sent, NPT_EDGE_RESETS_MAX, "TCP_TIMEOUT"), 3);
+	NPT_CHECK_INT(count_of(into.resets_received, NPT_EDGE_RESETS_MAX, "EPIPE"), 7);
 }
 
 static void reasons_add_up_by_name_and_overflow_into_other(void)
@@ -134,12 +205,12 @@ static void a_sum_is_only_as_good_as_its_worst_part(void)
 	}
 }
 
-static void edges_are_the_same_by_process_role_and_peer(void)
+static void edges_are_the_same_by_process_role_peer_and_transport(void)
 {
 	struct npt_edge edge = { .process = { .pid = 1, .start_ns = 2 },
 				 .role = NPT_ROLE_CLIENT,
 				 .peer = { .port = 80, .pid = 3 } };
-	struct npt_edge others[] = { edge, edge, edge, edge, edge, edge, edge, edge };
+	struct npt_edge others[] = { edge, edge, edge, edge, edge, edge, edge, edge, edge };
 
 	NPT_CHECK(npt_edge_same(&edge, &others[0]));
 	others[0].process.pid++;
@@ -150,6 +221,7 @@ static void edges_are_the_same_by_process_role_and_peer(void)
 	others[5].process.pod[0] = 'p';
 	others[6].peer.address[0] = '1';
 	others[7].peer.asked[0] = '1';
+	others[8].transport[0] = 'u';
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(others); i++) {
 		if (!NPT_CHECK(!npt_edge_same(&edge, &others[i])))
 			printf("edge %zu\n", i);
@@ -248,15 +320,20 @@ static void the_sum_does_not_depend_on_how_it_is_grouped(void)
 		NPT_CHECK(memcmp(&left.metrics, &parts[0].metrics, sizeof(left.metrics)) == 0);
 		NPT_CHECK(memcmp(&left.connections, &parts[0].connections,
 				 sizeof(left.connections)) == 0);
+		NPT_CHECK(memcmp(&left.limited, &parts[0].limited, sizeof(left.limited)) == 0);
+		NPT_CHECK(memcmp(&left.queue, &parts[0].queue, sizeof(left.queue)) == 0);
 	}
 }
 
 static const struct npt_test tests[] = {
 	NPT_TEST(counters_and_times_add_up),
 	NPT_TEST(what_is_open_and_who_it_is_comes_from_the_later_one),
+	NPT_TEST(a_queue_is_as_long_as_it_was_last),
+	NPT_TEST(a_sum_has_no_finding_yet),
+	NPT_TEST(resets_add_up_by_name),
 	NPT_TEST(reasons_add_up_by_name_and_overflow_into_other),
 	NPT_TEST(a_sum_is_only_as_good_as_its_worst_part),
-	NPT_TEST(edges_are_the_same_by_process_role_and_peer),
+	NPT_TEST(edges_are_the_same_by_process_role_peer_and_transport),
 	NPT_TEST(windows_with_edges_in_any_order_add_up_edge_by_edge),
 	NPT_TEST(a_sum_begins_with_the_first_and_ends_with_the_last),
 	NPT_TEST(edges_that_do_not_fit_are_counted),

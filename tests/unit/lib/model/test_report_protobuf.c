@@ -101,6 +101,11 @@ static void saturates_numbers_that_json_could_not_carry(void)
 	NPT_CHECK(again && again->edges[0].sent.bytes == NPT_NUMBER_MAX);
 }
 
+/* reset_received, each with a name of one letter */
+#define A_RESET     "\xb2\x02\x03\x0a\x01x"
+#define FIVE_RESETS A_RESET A_RESET A_RESET A_RESET A_RESET
+#define SIX_RESETS  FIVE_RESETS A_RESET
+
 /* Field numbers and wire types by hand: what no writer of ours would say. */
 static void refuses_what_no_agent_says(void)
 {
@@ -128,6 +133,11 @@ static void refuses_what_no_agent_says(void)
 		CASE("buckets not ascending",
 		     "\x7a\x0b\xea\x01\x08\x3a\x02\x05\x05\x42\x02\x01\x01"),
 		CASE("failed without a name", "\x7a\x05\xc2\x01\x02\x10\x01"),
+		CASE("overlapped 2^53", "\x7a\x0c\xea\x01\x09\x48\x80\x80\x80\x80\x80\x80\x80\x10"),
+		CASE("tail loss 2^53", "\x7a\x0a\xa0\x02\x80\x80\x80\x80\x80\x80\x80\x10"),
+		CASE("unread bytes 2^53", "\x7a\x0a\xd8\x02\x80\x80\x80\x80\x80\x80\x80\x10"),
+		CASE("reset without a name", "\x7a\x05\xaa\x02\x02\x10\x01"),
+		CASE("six names of resets", "\x7a\x24" SIX_RESETS),
 		CASE("comm of 16 bytes", "\x7a\x12\x22\x10"
 					 "0123456789abcdef"),
 		CASE("comm with a NUL", "\x7a\x05\x22\x03"
@@ -159,6 +169,8 @@ static void accepts_the_nearest_neighbours_of_what_it_refuses(void)
 		CASE(""),
 		CASE("\x28\xff\xff\xff\xff\xff\xff\xff\x0f"), /* sequence 2^53-1 */
 		CASE("\x08\x01"),
+		CASE("\x7a\x0a\xd8\x02\xff\xff\xff\xff\xff\xff\xff\x0f"), /* unread bytes 2^53-1 */
+		CASE("\x7a\x1e" FIVE_RESETS),
 		CASE("\x7a\x02\x38\x02"),
 		CASE("\x7a\x02\x40\x04"),
 		CASE("\x7a\x04\x68\xff\xff\x03"),

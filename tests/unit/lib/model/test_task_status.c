@@ -108,7 +108,9 @@ static void fill_edge(struct npt_edge_summary *edge, char character)
 	FILL(edge->peer.address, character);
 	FILL(edge->peer.asked, character);
 	FILL(edge->peer.reached, character);
+	FILL(edge->transport, character);
 	FILL(edge->protocol, character);
+	edge->verdict = NPT_VERDICT_NETWORK_DELAY;
 	FILL(edge->finding, character);
 }
 
@@ -154,7 +156,8 @@ static void has_the_fields_that_others_rely_on(void)
 	(void)snprintf(it.status.result_url, sizeof(it.status.result_url), "https://x/v1/tasks/u");
 	object = npt_task_status_to_json(&it.status);
 	check_keys(object, "phase finished observedGeneration startTime completionTime target "
-			   "message targets summary unavailable edges pods conditions resultRef");
+			   "message finding targets summary unavailable edges pods conditions "
+			   "resultRef");
 	NPT_CHECK_STR(text_of(object, "phase"), "Running");
 	NPT_CHECK(json_is_false(json_object_get(object, "finished")));
 	NPT_CHECK_INT(number_of(object, "observedGeneration"), 3);
@@ -178,8 +181,8 @@ static void says_no_time_and_no_place_that_is_not_known(void)
 
 	begin(0);
 	object = npt_task_status_to_json(&it.status);
-	check_keys(object, "phase finished observedGeneration target message targets summary "
-			   "unavailable edges pods conditions");
+	check_keys(object, "phase finished observedGeneration target message finding targets "
+			   "summary unavailable edges pods conditions");
 	NPT_CHECK_INT(json_array_size(json_object_get(object, "edges")), 0);
 	NPT_CHECK_INT(json_array_size(json_object_get(object, "pods")), 0);
 	json_decref(object);
@@ -265,6 +268,29 @@ static void lists_the_ten_edges_with_most_bytes(void)
 	json_decref(object);
 }
 
+static void the_worst_finding_comes_before_the_most_bytes(void)
+{
+	static const enum npt_verdict verdicts[] = {
+		NPT_VERDICT_NONE,   NPT_VERDICT_UNKNOWN, NPT_VERDICT_SENDER_APPLICATION,
+		NPT_VERDICT_SERVER, NPT_VERDICT_SERVER,  NPT_VERDICT_CONNECT_FAILURE,
+	};
+	static const int64_t expected[] = { 5, 4, 3, 2, 1, 0 };
+	json_t *object, *edges;
+
+	begin(2);
+	for (uint32_t i = 0; i < NPT_ARRAY_SIZE(verdicts); i++) {
+		struct npt_edge_summary *edge = add_edge(i % 2, (i + 1) * 1000, 0);
+
+		edge->process.pid = i;
+		edge->verdict = verdicts[i];
+	}
+	object = npt_task_status_to_json(&it.status);
+	edges = json_object_get(object, "edges");
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(expected); i++)
+		NPT_CHECK_INT(number_of(json_array_get(edges, i), "pid"), expected[i]);
+	json_decref(object);
+}
+
 static void an_edge_says_who_talks_to_whom_and_how_fast(void)
 {
 	struct npt_edge_summary *edge;
@@ -279,12 +305,16 @@ static void an_edge_says_who_talks_to_whom_and_how_fast(void)
 	edge->rtt_micros.p95 = 95;
 	edge->write_micros.p99 = 99;
 	edge->read_micros.p50 = 50;
+	edge->response_micros.p95 = 45;
+	edge->response_micros.p99 = 49;
+	edge->confidence_permille = 870;
 	fill_edge(edge, 'x');
 	object = npt_task_status_to_json(&it.status);
 	row = json_array_get(json_object_get(object, "edges"), 0);
-	check_keys(row, "pod process pid container role peer protocol tls connections open failed "
-			"bytesSent bytesReceived writes reads retransmits drops rttMicros "
-			"writeMicros readMicros finding");
+	check_keys(row, "pod process pid container role peer transport protocol tls connections "
+			"open failed bytesSent bytesReceived writes reads retransmits drops "
+			"rttMicros writeMicros readMicros responseMicros verdict cause "
+			"confidencePermille finding");
 	check_keys(json_object_get(row, "peer"), "kind name namespace address port asked reached");
 	NPT_CHECK_STR(text_of(row, "role"), "server");
 	NPT_CHECK_STR(text_of(row, "tls"), "yes");
@@ -293,7 +323,110 @@ static void an_edge_says_who_talks_to_whom_and_how_fast(void)
 	NPT_CHECK_INT(number_of(json_object_get(row, "rttMicros"), "p95"), 95);
 	NPT_CHECK_INT(number_of(json_object_get(row, "writeMicros"), "p99"), 99);
 	NPT_CHECK_INT(number_of(json_object_get(row, "readMicros"), "p50"), 50);
+	NPT_CHECK_INT(number_of(json_object_get(row, "responseMicros"), "p95"), 45);
+	NPT_CHECK_STR(text_of(row, "verdict"), "Network");
+	NPT_CHECK_STR(text_of(row, "cause"), "delay");
+	NPT_CHECK_INT(number_of(row, "confidencePermille"), 870);
 	json_decref(object);
+}
+
+static void what_an_edge_does_not_have_is_not_said(void)
+{
+	json_t *object, *row;
+
+	begin(1);
+	add_edge(0, 1, 2);
+	object = npt_task_status_to_json(&it.status);
+	row = json_array_get(json_object_get(object, "edges"), 0);
+	NPT_CHECK(json_object_get(row, "responseMicros") == NULL);
+	NPT_CHECK(json_object_get(row, "cause") == NULL);
+	NPT_CHECK(json_object_get(row, "finding") == NULL);
+	NPT_CHECK_STR(text_of(row, "verdict"), "Unknown");
+	json_decref(object);
+}
+
+static void check_finding(const char *expected)
+{
+	json_t *object = npt_task_status_to_json(&it.status);
+
+	NPT_CHECK_STR(text_of(object, "finding"), expected);
+	json_decref(object);
+}
+
+#define SAY(field, text) (void)snprintf((field), sizeof(field), "%s", (text))
+
+static struct npt_edge_summary *slow_edge(enum npt_role role, const char *address)
+{
+	struct npt_edge_summary *edge;
+
+	begin(2);
+	add_edge(0, 1000, 1000)->verdict = NPT_VERDICT_NONE;
+	edge = add_edge(1, 1, 1);
+	edge->role = role;
+	edge->verdict = NPT_VERDICT_SERVER;
+	edge->peer.port = 9080;
+	SAY(edge->process.name, "envoy");
+	SAY(edge->peer.address, address);
+	SAY(edge->finding, "server takes 480 ms of 492 ms");
+	return edge;
+}
+
+static void the_finding_is_the_worst_of_all_edges_and_says_whose_it_is(void)
+{
+	struct npt_edge_summary *edge = slow_edge(NPT_ROLE_CLIENT, "10.0.0.1");
+
+	check_finding("pod-1/envoy -> 10.0.0.1:9080: server takes 480 ms of 492 ms");
+	SAY(edge->peer.name, "ratings");
+	check_finding("pod-1/envoy -> ratings:9080: server takes 480 ms of 492 ms");
+	edge->finding[0] = '\0';
+	check_finding("pod-1/envoy -> ratings:9080: Server");
+	(void)slow_edge(NPT_ROLE_CLIENT, "fd00::1");
+	check_finding("pod-1/envoy -> [fd00::1]:9080: server takes 480 ms of 492 ms");
+	edge = slow_edge(NPT_ROLE_CLIENT, "");
+	edge->process.name[0] = '\0';
+	check_finding("pod-1 -> unknown:9080: server takes 480 ms of 492 ms");
+}
+
+/* The port is the server's, on both ends' edges. */
+static void of_a_server_the_finding_names_the_client_first(void)
+{
+	struct npt_edge_summary *edge = slow_edge(NPT_ROLE_SERVER, "10.0.0.1");
+
+	check_finding("10.0.0.1 -> pod-1/envoy:9080: server takes 480 ms of 492 ms");
+	edge->verdict = NPT_VERDICT_LISTENER;
+	SAY(edge->finding, "3 connects were turned away");
+	check_finding("pod-1/envoy:9080: 3 connects were turned away");
+	(void)slow_edge(NPT_ROLE_SERVER, "");
+	check_finding("pod-1/envoy:9080: server takes 480 ms of 492 ms");
+}
+
+static void no_problem_is_claimed_of_what_was_looked_at_only(void)
+{
+	begin(2);
+	check_finding("");
+	add_edge(0, 1, 1);
+	add_edge(1, 1, 1);
+	check_finding("unknown: the numbers of 2 edges do not say");
+	for (size_t i = 0; i < 2; i++) {
+		it.summaries[i].top[0].verdict = NPT_VERDICT_NONE;
+		it.summaries[i].edges_judged = 1;
+	}
+	check_finding("no problem found");
+	it.summaries[0].edges = 11;
+	check_finding("no problem found in 2 of 12 edges");
+	it.summaries[0].edges = 1;
+	it.summaries[0].lost_edges = 1;
+	check_finding("no problem found in 2 of 2 edges, data was lost");
+	it.pods[1].summary = NULL;
+	check_finding(
+		"no problem found in 1 of 1 edges, 1 of 2 pods not fully measured, data was lost");
+	it.summaries[0].lost_edges = 0;
+	it.status.skipped = 3;
+	check_finding("no problem found in 1 of 1 edges, 4 of 5 pods not fully measured");
+	it.pods[0].state = NPT_POD_PENDING;
+	check_finding("no problem found in 1 of 1 edges, 5 of 5 pods not fully measured");
+	it.pods[0].state = NPT_POD_FAILED;
+	check_finding("no problem found in 1 of 1 edges, 5 of 5 pods not fully measured");
 }
 
 static void lists_a_hundred_pods_failing_ones_first(void)
@@ -502,7 +635,12 @@ static const struct npt_test tests[] = {
 	NPT_TEST(each_phase_has_its_name),
 	NPT_TEST(summary_is_the_sum_over_the_pods),
 	NPT_TEST(lists_the_ten_edges_with_most_bytes),
+	NPT_TEST(the_worst_finding_comes_before_the_most_bytes),
 	NPT_TEST(an_edge_says_who_talks_to_whom_and_how_fast),
+	NPT_TEST(what_an_edge_does_not_have_is_not_said),
+	NPT_TEST(the_finding_is_the_worst_of_all_edges_and_says_whose_it_is),
+	NPT_TEST(of_a_server_the_finding_names_the_client_first),
+	NPT_TEST(no_problem_is_claimed_of_what_was_looked_at_only),
 	NPT_TEST(lists_a_hundred_pods_failing_ones_first),
 	NPT_TEST(a_pod_says_why_it_failed_and_what_measuring_cost),
 	NPT_TEST(stays_small_whatever_is_in_it_and_says_that_rows_are_missing),

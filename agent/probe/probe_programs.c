@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which programs load and attach is decided by what the kernel has, never by its version: a program
+ * whose hook is missing is left out and its metric becomes unavailable.
+ *
+ * Trampolines are tried with an empty program: BTF may list a function, and the kernel (or a
+ * security module) refuse to hook it all the same.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/probe/probe_private.h"
+#include "lib/core/alloc.h"
+
+/* enum npt_call_kind in bpf/slices.bpf.h. */
+enum { CALL_READ = 1, CALL_ACCEPT = 2, CALL_CLOSE = 3 };
+
+static const struct {
+	long number;
+	__u8 kind;
+} timed_calls[] = {
+	{ SYS_read, CALL_READ },      { SYS_readv, CALL_READ },    { SYS_recvfrom, CALL_READ },
+	{ SYS_recvmsg, CALL_READ },   { SYS_recvmmsg, CALL_READ }, { SYS_accept, CALL_ACCEPT },
+	{ SYS_accept4, CALL_ACCEPT }, { SYS_close, CALL_CLOSE },
+};
+
+int npt_probe_explain_load(int r, struct npt_error *err)
+{
+	if (r == -EPERM)
+		return npt_error_set(err, EPERM,
+				     "loading BPF programs was refused: run as root, or with the "
+				     "capabilities BPF and PERFMON");
+	return npt_error_set(
+		err, EOPNOTSUPP,
+		"the kernel refused the BPF programs (%s); --log-level debug shows its "
+		"words",
+		npt_errno_name(-r));
+}
+
+static bool can_trampoline(const struct npt_features *features)
+{
+	static const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
+		    .attach_btf_id = npt_features_function(features, NPT_FUNCTION_SENDMSG));
+	npt_auto_close int program = -1;
+	npt_auto_close int link = -1;
+
+	if (!options.attach_btf_id)
+		return false;
+	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "npt_nothing", "GPL", nothing,
+				NPT_ARRAY_SIZE(nothing), &options);
+	if (program < 0)
+		return false;
+	link = bpf_raw_tracepoint_open(NULL, program);
+	return link >= 0;
+}
+
+static bool has(const struct npt_probe *probe, enum npt_tracepoint tracepoint, int arguments)
+{
+	return npt_features_tracepoint(probe->features, tracepoint) >= arguments;
+}
+
+static void look_at_losses(struct npt_probe *probe)
+{
+	struct npt_probe_abilities *abilities = &probe->abilities;
+
+	abilities->drops = has(probe, NPT_TRACEPOINT_FREE_SKB, 3);
+	abilities->drop_receivers = has(probe, NPT_TRACEPOINT_FREE_SKB, 4);
+	abilities->resets = has(probe, NPT_TRACEPOINT_SEND_RESET, 2) &&
+			    has(probe, NPT_TRACEPOINT_RECEIVE_RESET, 1);
+	abilities->reset_reasons = has(probe, NPT_TRACEPOINT_SEND_RESET, 3);
+	abilities->tail_loss = has(probe, NPT_TRACEPOINT_RETRANSMIT, 2);
+}
+
+static int look_at_operations(struct npt_probe *probe, struct npt_error *err)
+{
+	struct npt_probe_abilities *abilities = &probe->abilities;
+
+	abilities->lengths = has(probe, NPT_TRACEPOINT_SEND_LENGTH, 3);
+	abilities->trampolines =
+		!probe->options.no_trampolines && can_trampoline(probe->features);
+	abilities->operations = abilities->lengths || abilities->trampolines;
+	abilities->write_begin =
+		abilities->trampolines || has(probe, NPT_TRACEPOINT_SEND_LOCKED, 1);
+	abilities->data_ready = has(probe, NPT_TRACEPOINT_DATA_READY, 1);
+	abilities->splice = has(probe, NPT_TRACEPOINT_SPACE_ADJUST, 1);
+	if (!abilities->operations)
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks the tracepoint sock_send_length (6.3+) and "
+				     "refuses fentry: leave out the layer Operations (--layers "
+				     "Base)");
+	return 0;
+}
+
+int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
+{
+	int r;
+
+	if (!has(probe, NPT_TRACEPOINT_SET_STATE, 3))
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks the tracepoint inet_sock_set_state (4.16+)");
+	r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_SK_STORAGE, NULL);
+	if (r == -EPERM)
+		return npt_probe_explain_load(r, err);
+	if (r != 1)
+		return npt_error_set(err, EOPNOTSUPP, "the kernel lacks socket storage (5.2+)");
+	look_at_losses(probe);
+	return probe->options.operations ? look_at_operations(probe, err) : 0;
+}
+
+struct choice {
+	struct bpf_program *program;
+	bool wanted;
+};
+
+static bool function(const struct npt_probe *probe, enum npt_function id)
+{
+	return npt_features_function(probe->features, id) != 0;
+}
+
+/* Everything that hooks something, in the order in which it is attached: ends before begins. */
+static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROBE_HOOKS_MAX])
+{
+	const struct npt_probe_abilities *can = &probe->abilities;
+	bool operations = probe->options.operations;
+	bool trampolines = operations && can->trampolines;
+	bool ends = trampolines && !can->lengths;
+	__typeof__(probe->skeleton->progs) *programs = &probe->skeleton->progs;
+	const struct choice all[] = {
+		{ programs->npt_set_state, true },
+		{ programs->npt_drop, can->drops },
+		{ programs->npt_send_reset, can->resets },
+		{ programs->npt_receive_reset, can->resets },
+		{ programs->npt_retransmit, can->tail_loss },
+		{ programs->npt_write_end, operations && can->lengths },
+		{ programs->npt_read_end, operations && can->lengths },
+		{ programs->npt_read_spliced, operations && can->splice },
+		{ programs->npt_end_send, ends },
+		{ programs->npt_end_send6, ends && function(probe, NPT_FUNCTION_SENDMSG6) },
+		{ programs->npt_end_sendpage, ends && function(probe, NPT_FUNCTION_SENDPAGE) },
+		{ programs->npt_end_receive, ends },
+		{ programs->npt_end_receive6, ends && function(probe, NPT_FUNCTION_RECVMSG6) },
+		{ programs->npt_end_accept, trampolines && function(probe, NPT_FUNCTION_ACCEPT) },
+		{ programs->npt_end_release,
+		  trampolines && function(probe, NPT_FUNCTION_RELEASE) },
+		{ programs->npt_begin_release,
+		  trampolines && function(probe, NPT_FUNCTION_RELEASE) },
+		{ programs->npt_data_ready, operations && can->data_ready },
+		{ programs->npt_write_begin, operations && can->write_begin && !trampolines },
+		{ programs->npt_begin_send, trampolines },
+		{ programs->npt_begin_send6,
+		  trampolines && function(probe, NPT_FUNCTION_SENDMSG6) },
+		{ programs->npt_begin_receive, trampolines },
+		{ programs->npt_begin_receive6,
+		  trampolines && function(probe, NPT_FUNCTION_RECVMSG6) },
+	};
+
+	_Static_assert(NPT_ARRAY_SIZE(all) <= NPT_PROBE_HOOKS_MAX, "room for all hooks");
+	memcpy(choices, all, sizeof(all));
+	return NPT_ARRAY_SIZE(all);
+}
+
+static void set_constants(struct npt_probe *probe)
+{
+	const struct npt_features *features = probe->features;
+	__typeof__(probe->skeleton->rodata) rodata = probe->skeleton->rodata;
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(timed_calls); i++)
+		rodata->npt_call_kinds[timed_calls[i].number] = timed_calls[i].kind;
+	rodata->npt_splice_number = SYS_splice;
+	rodata->npt_reason_not_specified = npt_features_reason(features, "NOT_SPECIFIED");
+	rodata->npt_reason_queue_purge = npt_features_reason(features, "QUEUE_PURGE");
+	rodata->npt_reason_consumed = npt_features_reason(features, "SKB_CONSUMED");
+	rodata->npt_drop_arguments =
+		(__u32)npt_features_tracepoint(features, NPT_TRACEPOINT_FREE_SKB);
+	rodata->npt_reset_arguments =
+		(__u32)npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_RESET);
+	rodata->npt_retransmit_arguments =
+		(__u32)npt_features_tracepoint(features, NPT_TRACEPOINT_RETRANSMIT);
+	rodata->npt_sees_write_begin = probe->abilities.write_begin;
+}
+
+void npt_probe_choose(struct npt_probe *probe)
+{
+	struct npt_bpf_measure *skeleton = probe->skeleton;
+	bool slices = probe->options.operations && !probe->abilities.trampolines;
+	struct choice choices[NPT_PROBE_HOOKS_MAX];
+	size_t count = list_hooks(probe, choices);
+
+	for (size_t i = 0; i < count; i++)
+		(void)bpf_program__set_autoload(choices[i].program, choices[i].wanted);
+	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_enter, slices);
+	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_exit, slices);
+	set_constants(probe);
+}
+
+static int attach(struct bpf_program *program, struct bpf_link **link_ret, struct npt_error *err)
+{
+	struct bpf_link *link = bpf_program__attach(program);
+
+	if (!link)
+		return npt_error_set(err, errno == EPERM || errno == EACCES ? EPERM : EOPNOTSUPP,
+				     "cannot attach %s: %s", bpf_program__name(program),
+				     npt_errno_name(errno));
+	*link_ret = link;
+	return 0;
+}
+
+int npt_probe_attach(struct npt_probe *probe, enum npt_probe_link id, struct bpf_program *program,
+		     struct npt_error *err)
+{
+	return attach(program, &probe->links[id], err);
+}
+
+int npt_probe_attach_hooks(struct npt_probe *probe, struct npt_error *err)
+{
+	struct choice choices[NPT_PROBE_HOOKS_MAX];
+	size_t count = list_hooks(probe, choices);
+	int r = 0;
+
+	for (size_t i = 0; i < count && r >= 0; i++) {
+		if (choices[i].wanted)
+			r = attach(choices[i].program, &probe->hooks[i], err);
+	}
+	return r;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reason says what the kernel lacks and since when others have it, so that the reader knows what
+ * would help.
+ */
+#include "agent/sources.h"
+
+#include "lib/core/cleanup.h"
+
+void npt_sources_set_quality(const struct npt_probe_abilities *can, bool operations,
+			     struct npt_edge *edge)
+{
+	const enum npt_quality none = NPT_QUALITY_UNAVAILABLE, exact = NPT_QUALITY_EXACT;
+	enum npt_quality timed = can->trampolines ? exact : NPT_QUALITY_SAMPLED;
+	enum npt_quality turns = can->write_begin ? exact : NPT_QUALITY_ESTIMATED;
+	struct npt_metric *metrics = edge->metrics;
+
+	metrics[NPT_METRIC_WRITE].quality = operations ? exact : none;
+	metrics[NPT_METRIC_READ].quality = operations ? timed : none;
+	metrics[NPT_METRIC_RTT].quality = operations ? exact : none;
+	metrics[NPT_METRIC_CONNECT].quality = exact;
+	metrics[NPT_METRIC_ACCEPT].quality = timed;
+	metrics[NPT_METRIC_CLOSE].quality = timed;
+	metrics[NPT_METRIC_RESPONSE].quality = operations && can->data_ready ? turns : none;
+	metrics[NPT_METRIC_UNREAD].quality = operations && can->data_ready ? exact : none;
+}
+
+static void describe_operations(const struct npt_probe_abilities *can, bool operations,
+				struct npt_report *report)
+{
+	static const char *const all[] = { "write",         "read",         "rtt",   "response",
+					   "accept.micros", "close.micros", "unread" };
+
+	for (size_t i = 0; !operations && i < NPT_ARRAY_SIZE(all); i++)
+		npt_report_set_unavailable(report, all[i], "layer Operations is off");
+	if (!operations)
+		return;
+	if (!can->write_begin)
+		npt_report_set_unavailable(report, "write.micros",
+					   "the kernel refuses fentry and lacks the tracepoint "
+					   "tcp_sendmsg_locked (6.16+)");
+	if (!can->data_ready) {
+		npt_report_set_unavailable(report, "response",
+					   "the kernel lacks the tracepoint sk_data_ready (6.3+)");
+		npt_report_set_unavailable(report, "unread",
+					   "the kernel lacks the tracepoint sk_data_ready (6.3+)");
+	}
+}
+
+static void describe_losses(const struct npt_probe_abilities *can, struct npt_report *report)
+{
+	if (!can->drops)
+		npt_report_set_unavailable(report, "drops",
+					   "the kernel's kfree_skb gives no reason (5.17+)");
+	else if (!can->drop_receivers)
+		npt_report_set_unavailable(
+			report, "drops.received",
+			"the kernel's kfree_skb names no receiving socket (6.11+)");
+	if (!can->resets)
+		npt_report_set_unavailable(report, "resets",
+					   "the kernel lacks the tracepoint tcp_send_reset");
+	else if (!can->reset_reasons)
+		npt_report_set_unavailable(report, "resets.sent.reason",
+					   "the kernel's tcp_send_reset gives no reason (6.10+)");
+	if (!can->tail_loss)
+		npt_report_set_unavailable(report, "retransmit.tailLoss",
+					   "the kernel lacks the tracepoint tcp_retransmit_skb");
+}
+
+void npt_sources_describe(const struct npt_probe_abilities *can, bool operations,
+			  struct npt_report *report)
+{
+	npt_report_set_unavailable(report, "protocol", "not measured by this version");
+	npt_report_set_unavailable(report, "tls", "not measured by this version");
+	describe_operations(can, operations, report);
+	describe_losses(can, report);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Sources - where each number comes from on this kernel, how good it is, and why what is missing is
+ * missing. The one place that turns abilities into words.
+ */
+#include <stdbool.h>
+
+#include "agent/probe/probe.h"
+#include "lib/model/report.h"
+
+/* Quality of an edge's times. */
+void npt_sources_set_quality(const struct npt_probe_abilities *can, bool operations,
+			     struct npt_edge *edge);
+/* Fills sources and unavailable of a window or report. */
+void npt_sources_describe(const struct npt_probe_abilities *can, bool operations,
+			  struct npt_report *report);
