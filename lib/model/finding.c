@@ -4,7 +4,6 @@
  */
 #include "lib/model/finding.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,25 +18,6 @@ struct servers {
 	const struct npt_edge **edges;
 	size_t count;
 };
-
-const char *npt_verdict_name(enum npt_verdict verdict)
-{
-	static const char *const names[NPT_VERDICT_COUNT] = {
-		[NPT_VERDICT_UNKNOWN] = "Unknown",
-		[NPT_VERDICT_NONE] = "None",
-		[NPT_VERDICT_SENDER_APPLICATION] = "SenderApplication",
-		[NPT_VERDICT_SENDER_BUFFER] = "SenderBuffer",
-		[NPT_VERDICT_RECEIVER_WINDOW] = "ReceiverWindow",
-		[NPT_VERDICT_RECEIVER_APPLICATION] = "ReceiverApplication",
-		[NPT_VERDICT_NETWORK_DELAY] = "NetworkDelay",
-		[NPT_VERDICT_NETWORK_LOSS] = "NetworkLoss",
-		[NPT_VERDICT_SERVER] = "Server",
-		[NPT_VERDICT_LISTENER] = "Listener",
-		[NPT_VERDICT_CONNECT_FAILURE] = "ConnectFailure",
-	};
-
-	return names[verdict];
-}
 
 bool npt_opinion_given(const struct npt_opinion *opinion)
 {
@@ -73,8 +53,7 @@ struct npt_phrase npt_phrase_micros(uint64_t micros)
 	else if (micros < 10000000)
 		(void)snprintf(phrase.text, sizeof(phrase.text), "%" PRIu64 " ms", micros / 1000);
 	else
-		(void)snprintf(phrase.text, sizeof(phrase.text), "%" PRIu64 " s",
-			       micros / 1000000);
+		(void)snprintf(phrase.text, sizeof(phrase.text), "%" PRIu64 " s", micros / 1000000);
 	return phrase;
 }
 
@@ -153,7 +132,8 @@ static int compare(uint64_t a, uint64_t b)
 
 static bool is_listener(const struct npt_edge *edge)
 {
-	return edge->role == NPT_ROLE_SERVER && edge->queue.accept_backlog_max > 0;
+	return edge->role == NPT_ROLE_SERVER && edge->peer.kind != NPT_PEER_PROCESS &&
+	       (edge->peer.address[0] == '\0' || strcmp(edge->peer.address, "::") == 0);
 }
 
 static int by_port(const void *left, const void *right)
@@ -171,8 +151,9 @@ static int by_port(const void *left, const void *right)
 
 static struct servers find_servers(const struct npt_report *report)
 {
-	struct servers servers = { .edges = npt_alloc(report->edges_count + 1,
-						      sizeof(*servers.edges)) };
+	struct servers servers = {
+		.edges = npt_alloc(report->edges_count + 1, sizeof(*servers.edges)),
+	};
 
 	for (size_t i = 0; i < report->edges_count; i++) {
 		if (report->edges[i].role == NPT_ROLE_SERVER)
@@ -182,10 +163,183 @@ static struct servers find_servers(const struct npt_report *report)
 	return servers;
 }
 
-static const struct npt_edge *find_server(const struct servers *servers, const struct npt_edge *like)
+/* The first of a port, or the end. */
+static size_t first_of_port(const struct servers *servers, uint16_t port)
 {
-	const struct npt_edge *const *found =
-		bsearch(&like, servers->edges, servers->count, sizeof(*servers->edges), by_port);
+	size_t low = 0, high = servers->count;
 
-	return found ? *found : NULL;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (servers->edges[middle]->peer.port < port)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The other end of a client's connections: what its peer serves to just this client. */
+static const struct npt_edge *find_server(const struct servers *servers,
+					  const struct npt_edge *client)
+{
+	if (client->peer.kind != NPT_PEER_PROCESS || client->peer.pid == 0)
+		return NULL;
+	for (size_t i = first_of_port(servers, client->peer.port);
+	     i < servers->count && servers->edges[i]->peer.port == client->peer.port; i++) {
+		const struct npt_edge *server = servers->edges[i];
+
+		if (server->peer.kind == NPT_PEER_PROCESS &&
+		    server->process.pid == client->peer.pid &&
+		    server->peer.pid == client->process.pid)
+			return server;
+	}
+	return NULL;
+}
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* The listener that a client's connects go to, if it is in this report and has something to tell.
+ */
+static const struct npt_edge *find_listener(const struct servers *servers,
+					    const struct npt_edge *client)
+{
+	if (client->peer.kind != NPT_PEER_PROCESS && !is_loopback(client->peer.address))
+		return NULL;
+	for (size_t i = first_of_port(servers, client->peer.port);
+	     i < servers->count && servers->edges[i]->peer.port == client->peer.port &&
+	     is_listener(servers->edges[i]);
+	     i++) {
+		if (client->peer.kind != NPT_PEER_PROCESS ||
+		    client->peer.pid == servers->edges[i]->process.pid)
+			return servers->edges[i];
+	}
+	return NULL;
+}
+
+static void judge_listener(const struct npt_edge *edge, struct npt_opinion *opinion)
+{
+	if (edge->queue.listen_drops > 0)
+		npt_opinion_say(opinion, NPT_VERDICT_LISTENER,
+				npt_confidence(true, edge->queue.listen_drops, 1),
+				"the accept queue of port %u is full (%" PRIu64 " wait, %" PRIu64
+				" may): %" PRIu64 " attempts to connect were turned away; %s must "
+				"accept faster or listen with a longer backlog",
+				edge->peer.port, edge->queue.accept_backlog,
+				edge->queue.accept_backlog_max, edge->queue.listen_drops,
+				npt_phrase_process(edge, "").text);
+	else if (edge->queue.accept_backlog > edge->queue.accept_backlog_max)
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"the accept queue of port %u is full (%" PRIu64
+				" wait), nobody was turned away yet",
+				edge->peer.port, edge->queue.accept_backlog);
+	else
+		npt_opinion_say(opinion, NPT_VERDICT_NONE, npt_confidence(true, 1, 1),
+				"nobody was turned away; %" PRIu64 " of %" PRIu64
+				" places in the accept queue of port %u are taken",
+				edge->queue.accept_backlog, edge->queue.accept_backlog_max,
+				edge->peer.port);
+}
+
+static void judge_connects(const struct npt_edge *client, const struct npt_edge *listener,
+			   struct npt_opinion *opinion)
+{
+	const struct npt_named_count *most = &client->connections.failed[0];
+	uint64_t failed = 0, opened = client->connections.opened;
+
+	for (size_t i = 0; i < NPT_EDGE_FAILED_MAX && client->connections.failed[i].name[0]; i++) {
+		failed += client->connections.failed[i].count;
+		if (client->connections.failed[i].count > most->count)
+			most = &client->connections.failed[i];
+	}
+	if (listener && listener->queue.listen_drops > 0 &&
+	    (client->retransmit.syn > 0 || failed > 0))
+		judge_listener(listener, opinion);
+	if (failed > 0 && npt_permille(failed, failed + opened) >= NPT_FINDING_FAILED_PERMILLE)
+		npt_opinion_say(
+			opinion, NPT_VERDICT_CONNECT_FAILURE, npt_confidence(true, failed, 1),
+			"%" PRIu64 " of %" PRIu64 " connects failed, most with %s%s", failed,
+			failed + opened, most->name,
+			strcmp(most->name, "ECONNREFUSED") == 0 ? ": nothing listens on that port"
+								: "");
+	if (failed > 0)
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"%" PRIu64 " of %" PRIu64 " connects failed, most with %s", failed,
+				failed + opened, most->name);
+	if (npt_permille(client->retransmit.syn, client->retransmit.syn + opened) >=
+	    NPT_FINDING_FAILED_PERMILLE)
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"%" PRIu64 " SYNs were sent again for %" PRIu64
+				" connections: a full accept queue or a lossy path; measure the "
+				"listener",
+				client->retransmit.syn, opened);
+}
+
+static void judge_connections(const struct npt_ends *ends, struct npt_opinion *opinion)
+{
+	bool up = !ends->server ||
+		  (ends->client && ends->client->sent.bytes >= ends->server->sent.bytes);
+
+	/* The way of most bytes first: of two suspicions the first stays. */
+	for (int i = 0; i < 2; i++, up = !up) {
+		if (up)
+			npt_judge_flow(ends->client, ends->server, opinion);
+		else
+			npt_judge_flow(ends->server, ends->client, opinion);
+	}
+	npt_judge_turns(ends, opinion);
+	npt_judge_stream(ends->client, ends->server, opinion);
+	npt_judge_stream(ends->server, ends->client, opinion);
+	npt_judge_calm(ends, opinion);
+}
+
+static void judge(const struct npt_edge *edge, const struct npt_edge *other,
+		  const struct npt_edge *listener, struct npt_opinion *opinion)
+{
+	struct npt_ends ends = { .client = edge, .server = other };
+
+	if (strcmp(edge->transport, "tcp") != 0) {
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0, "only TCP is judged");
+	} else if (edge->role == NPT_ROLE_UNKNOWN) {
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"which end opened these connections is not known");
+	} else if (is_listener(edge)) {
+		judge_listener(edge, opinion);
+	} else {
+		if (edge->role == NPT_ROLE_SERVER)
+			ends = (struct npt_ends){ .client = other, .server = edge };
+		else
+			judge_connects(edge, listener, opinion);
+		judge_connections(&ends, opinion);
+	}
+}
+
+void npt_findings_set(struct npt_report *report)
+{
+	struct servers servers = find_servers(report);
+	npt_auto_free const struct npt_edge **others =
+		npt_alloc(report->edges_count + 1, sizeof(*others));
+
+	for (size_t i = 0; i < report->edges_count; i++) {
+		if (report->edges[i].role != NPT_ROLE_CLIENT)
+			continue;
+		others[i] = find_server(&servers, &report->edges[i]);
+		if (others[i])
+			others[others[i] - report->edges] = &report->edges[i];
+	}
+	for (size_t i = 0; i < report->edges_count; i++) {
+		struct npt_edge *edge = &report->edges[i];
+		const struct npt_edge *listener =
+			edge->role == NPT_ROLE_CLIENT ? find_listener(&servers, edge) : NULL;
+		struct npt_opinion opinion = { .verdict = NPT_VERDICT_UNKNOWN };
+
+		judge(edge, others[i], listener, &opinion);
+		edge->finding.verdict = opinion.verdict;
+		edge->finding.confidence_permille = opinion.confidence_permille;
+		memcpy(edge->finding.text, opinion.text, sizeof(edge->finding.text));
+	}
+	free(servers.edges);
 }

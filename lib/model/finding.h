@@ -16,19 +16,20 @@
 #define NPT_FINDING_LIMITED_LOW          100
 #define NPT_FINDING_UNREAD_HIGH          500 /* data waits for its reader */
 #define NPT_FINDING_UNREAD_LOW           200
+#define NPT_FINDING_LATE_US              1000      /* a mean that is more than a wakeup */
 #define NPT_FINDING_SLOW_BYTES_PER_S     50000000  /* a slow reader takes less while data waits */
 #define NPT_FINDING_FAST_BYTES_PER_S     200000000 /* nobody waits for a stream that is faster */
-#define NPT_FINDING_QUEUE_BYTES          32768     /* unread per connection: a queue, not a message */
-#define NPT_FINDING_APPLICATION_HIGH     800       /* the sender's program has nothing to send */
-#define NPT_FINDING_STREAM_BYTES         1048576   /* a one-way stream, not some events */
+#define NPT_FINDING_QUEUE_BYTES          32768   /* unread per connection: a queue, not a message */
+#define NPT_FINDING_BUFFER_BYTES         524288  /* sent per RTT: with more it is no small buffer */
+#define NPT_FINDING_APPLICATION_HIGH     800     /* the sender's program has nothing to send */
+#define NPT_FINDING_STREAM_BYTES         1048576 /* a one-way stream, not some events */
 #define NPT_FINDING_STREAM_BYTES_PER_S   262144
 #define NPT_FINDING_ONE_WAY_READS        2 /* messages back per connection, at most */
 #define NPT_FINDING_READ_WAIT_US         1000
-#define NPT_FINDING_LOSS_PERMILLE        10 /* of the segments were sent again */
+#define NPT_FINDING_LOSS_PERMILLE        10  /* of the segments were sent again */
 #define NPT_FINDING_LOSS_MAX_PERMILLE    500 /* more is a peer that does not answer */
 #define NPT_FINDING_LOSS_SEGMENTS        10
-#define NPT_FINDING_TURNS_MIN            20 /* requests with their responses */
-#define NPT_FINDING_OVERLAP_PERMILLE     50
+#define NPT_FINDING_TURNS_MIN            20   /* requests with their responses */
 #define NPT_FINDING_ALTERNATION_PERMILLE 1250 /* turns per read + turns per write */
 #define NPT_FINDING_HEARTBEAT_BYTES      64   /* per turn, each way */
 #define NPT_FINDING_SERVER_MIN_US        20000
@@ -36,8 +37,8 @@
 #define NPT_FINDING_TAIL_TURNS_MIN       100
 #define NPT_FINDING_QUICK_US             10000
 #define NPT_FINDING_DELAY_MIN_US         10000
-#define NPT_FINDING_DOMINATES            2 /* times the other part */
-#define NPT_FINDING_RTT_FACTOR           3 /* response / rtt, where the server is not seen */
+#define NPT_FINDING_DOMINATES            2  /* times the other part */
+#define NPT_FINDING_RTT_FACTOR           3  /* response / rtt, where the server is not seen */
 #define NPT_FINDING_FAILED_PERMILLE      50 /* of the connects */
 #define NPT_FINDING_OPERATIONS_MIN       20
 #define NPT_FINDING_CONFIDENCE_PAIR      900
@@ -47,4 +48,3 @@
 
 /* Sets the finding of every edge; nothing else changes. */
 void npt_findings_set(struct npt_report *report);
-const char *npt_verdict_name(enum npt_verdict verdict);

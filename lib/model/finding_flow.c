@@ -8,16 +8,18 @@
 
 struct flow {
 	const struct npt_edge *sender, *receiver;
-	uint64_t time_us;   /* of the sender's connections */
-	uint64_t window;    /* shares of it */
+	uint64_t time_us; /* of the sender's connections */
+	uint64_t window;  /* shares of it */
 	uint64_t buffer;
 	uint64_t application;
-	uint64_t rate;      /* bytes per second while there is something to send */
-	uint64_t lost;      /* segments sent again for good reason */
-	uint64_t loss;      /* permille of the segments */
-	uint64_t unread;    /* share of the receiver's time, if it is known */
-	uint64_t drain;     /* bytes per second while data waits for its reader */
+	uint64_t rate;   /* bytes per second while there is something to send */
+	uint64_t lost;   /* segments sent again for good reason */
+	uint64_t loss;   /* permille of the segments */
+	uint64_t unread; /* share of the receiver's time, if it is known */
+	uint64_t drain;  /* bytes per second while data waits for its reader */
 	bool lossy;
+	bool late;   /* the receiver takes its data late, each time */
+	bool silent; /* the receiver hardly reads at all, and there is something to read */
 	struct npt_phrase sends, reads; /* the programs' names */
 };
 
@@ -34,8 +36,20 @@ static uint64_t unread_permille(const struct npt_edge *edge)
 
 static uint64_t drain_rate(const struct npt_edge *edge)
 {
-	return per_second(edge->received.bytes,
-			  edge->metrics[NPT_METRIC_UNREAD].micros.sum_micros);
+	return per_second(edge->received.bytes, edge->metrics[NPT_METRIC_UNREAD].micros.sum_micros);
+}
+
+/*
+ * Data waits long and leaves slowly. A quick reader of a stream finds data waiting all the time,
+ * too, but never for long.
+ */
+static bool is_late(const struct npt_edge *edge)
+{
+	const struct npt_histogram *unread = &edge->metrics[NPT_METRIC_UNREAD].micros;
+
+	return unread_permille(edge) >= NPT_FINDING_UNREAD_HIGH &&
+	       drain_rate(edge) <= NPT_FINDING_SLOW_BYTES_PER_S &&
+	       unread->sum_micros >= unread->count * NPT_FINDING_LATE_US;
 }
 
 static bool unread_known(const struct npt_edge *edge)
@@ -58,16 +72,20 @@ static struct flow look(const struct npt_edge *sender, const struct npt_edge *re
 	flow.window = npt_permille(sender->limited.receive_window_micros, flow.time_us);
 	flow.buffer = npt_permille(sender->limited.send_buffer_micros, flow.time_us);
 	flow.application = npt_permille(sender->limited.application_micros, flow.time_us);
-	flow.rate = per_second(sender->sent.bytes,
-			       flow.time_us - sender->limited.application_micros);
+	flow.rate =
+		per_second(sender->sent.bytes, flow.time_us - sender->limited.application_micros);
 	if (sender->retransmit.segments > vain)
 		flow.lost = sender->retransmit.segments - vain;
 	flow.loss = npt_permille(flow.lost, sender->sent.segments + flow.lost);
-	flow.lossy = flow.lost >= NPT_FINDING_LOSS_SEGMENTS &&
-		     flow.loss >= NPT_FINDING_LOSS_PERMILLE;
+	flow.lossy =
+		flow.lost >= NPT_FINDING_LOSS_SEGMENTS && flow.loss >= NPT_FINDING_LOSS_PERMILLE;
 	if (flow.receiver) {
 		flow.unread = unread_permille(receiver);
 		flow.drain = drain_rate(receiver);
+		flow.late = is_late(receiver);
+		flow.silent =
+			receiver->metrics[NPT_METRIC_READ].count < NPT_FINDING_OPERATIONS_MIN &&
+			receiver->queue.unread_bytes > 0;
 	}
 	return flow;
 }
@@ -88,13 +106,13 @@ static void say_receiver_application(const struct flow *flow, struct npt_opinion
 
 static void say_receiver_window(const struct flow *flow, struct npt_opinion *opinion)
 {
-	npt_opinion_say(opinion, NPT_VERDICT_RECEIVER_WINDOW, confidence(flow),
-			"the receive buffer of %s is too small for a path of %s: the window is full "
-			"%" PRIu64 " %% of the time, though data waits for its program only %" PRIu64
-			" %%; raise SO_RCVBUF or tcp_rmem",
-			flow->reads.text,
-			npt_phrase_micros(npt_edge_rtt_micros(flow->sender)).text,
-			flow->window / 10, flow->unread / 10);
+	npt_opinion_say(
+		opinion, NPT_VERDICT_RECEIVER_WINDOW, confidence(flow),
+		"the receive buffer of %s is too small for a path of %s: the window is full "
+		"%" PRIu64 " %% of the time, though data waits for its program only %" PRIu64
+		" %%; raise SO_RCVBUF or tcp_rmem",
+		flow->reads.text, npt_phrase_micros(npt_edge_rtt_micros(flow->sender)).text,
+		flow->window / 10, flow->unread / 10);
 }
 
 static void judge_loss(const struct flow *flow, struct npt_opinion *opinion)
@@ -110,11 +128,12 @@ static void judge_loss(const struct flow *flow, struct npt_opinion *opinion)
 				flow->lost, flow->sender->sent.segments);
 	else if (flow->window >= NPT_FINDING_LIMITED_LOW &&
 		 (!flow->receiver || flow->unread > NPT_FINDING_UNREAD_LOW))
-		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"%" PRIu64 ".%" PRIu64
-				" %% of the segments were sent again while the peer's window was full "
-				"%" PRIu64 " %% of the time: the network, or a receiver that drops",
-				flow->loss / 10, flow->loss % 10, flow->window / 10);
+		npt_opinion_say(
+			opinion, NPT_VERDICT_UNKNOWN, 0,
+			"%" PRIu64 ".%" PRIu64
+			" %% of the segments were sent again while the peer's window was full "
+			"%" PRIu64 " %% of the time: the network, or a receiver that drops",
+			flow->loss / 10, flow->loss % 10, flow->window / 10);
 	else
 		npt_opinion_say(opinion, NPT_VERDICT_NETWORK_LOSS, sure,
 				"the network loses packets: %" PRIu64 ".%" PRIu64
@@ -129,23 +148,29 @@ static void judge_window(const struct flow *flow, struct npt_opinion *opinion)
 	if (flow->window < NPT_FINDING_LIMITED_LOW || flow->rate >= NPT_FINDING_FAST_BYTES_PER_S)
 		return;
 	if (!flow->receiver)
-		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"its peer's receive window is full %" PRIu64
-				" %% of the time; measure the peer to see whether its program or its "
-				"buffer is the cause",
-				flow->window / 10);
+		npt_opinion_say(
+			opinion, NPT_VERDICT_UNKNOWN, 0,
+			"its peer's receive window is full %" PRIu64
+			" %% of the time; measure the peer to see whether its program or its "
+			"buffer is the cause",
+			flow->window / 10);
 	else if (flow->window < NPT_FINDING_LIMITED_HIGH)
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"the receive window of %s is full %" PRIu64
 				" %% of the time: too little to name a cause",
 				flow->reads.text, flow->window / 10);
-	else if (flow->unread >= NPT_FINDING_UNREAD_HIGH &&
-		 flow->drain <= NPT_FINDING_SLOW_BYTES_PER_S)
+	else if (flow->late)
 		say_receiver_application(flow, opinion);
+	else if (flow->silent)
+		npt_opinion_say(
+			opinion, NPT_VERDICT_RECEIVER_APPLICATION, confidence(flow),
+			"%s does not read: %s wait for it, and the window of %s is full %" PRIu64
+			" %% of the time",
+			flow->reads.text, npt_phrase_bytes(flow->receiver->queue.unread_bytes).text,
+			flow->sends.text, flow->window / 10);
 	else if (flow->unread <= NPT_FINDING_UNREAD_LOW && !flow->lossy)
 		say_receiver_window(flow, opinion);
-	else if (flow->unread < NPT_FINDING_UNREAD_HIGH ||
-		 flow->drain < NPT_FINDING_FAST_BYTES_PER_S)
+	else
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"the receive window of %s is full %" PRIu64
 				" %% of the time; data waits for its program %" PRIu64
@@ -156,13 +181,21 @@ static void judge_window(const struct flow *flow, struct npt_opinion *opinion)
 
 static void judge_buffer(const struct flow *flow, struct npt_opinion *opinion)
 {
+	uint64_t per_rtt;
+
 	if (flow->buffer < NPT_FINDING_LIMITED_LOW || flow->rate >= NPT_FINDING_FAST_BYTES_PER_S)
 		return;
-	if (flow->buffer < NPT_FINDING_LIMITED_HIGH || flow->lossy)
+	per_rtt =
+		flow->rate *
+		npt_histogram_quantile_micros(&flow->sender->metrics[NPT_METRIC_RTT].micros, 500) /
+		1000000;
+	if (flow->buffer < NPT_FINDING_LIMITED_HIGH || flow->lossy ||
+	    per_rtt > NPT_FINDING_BUFFER_BYTES)
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"its send buffer is too small %" PRIu64
-				" %% of the time: too little to be the cause",
-				flow->buffer / 10);
+				"its send buffer is full %" PRIu64
+				" %% of the time with %s sent per "
+				"RTT: whether it is too small, the numbers do not tell",
+				flow->buffer / 10, npt_phrase_bytes(per_rtt).text);
 	else
 		npt_opinion_say(opinion, NPT_VERDICT_SENDER_BUFFER, confidence(flow),
 				"the send buffer of %s is too small for a path of %s: it waits for "
@@ -176,21 +209,20 @@ static void judge_buffer(const struct flow *flow, struct npt_opinion *opinion)
 static void judge_reader(const struct npt_edge *edge, struct npt_opinion *opinion)
 {
 	uint64_t share = unread_permille(edge), drain = drain_rate(edge);
-	uint64_t queued = edge->connections.open
-				  ? edge->queue.unread_bytes / edge->connections.open
-				  : 0;
+	uint64_t queued =
+		edge->connections.open ? edge->queue.unread_bytes / edge->connections.open : 0;
 
 	if (!unread_known(edge) || edge->received.bytes < NPT_FINDING_STREAM_BYTES ||
-	    share < NPT_FINDING_UNREAD_HIGH || drain > NPT_FINDING_SLOW_BYTES_PER_S)
+	    !is_late(edge))
 		return;
 	if (queued >= NPT_FINDING_QUEUE_BYTES)
-		npt_opinion_say(opinion, NPT_VERDICT_RECEIVER_APPLICATION,
-				npt_confidence(false, npt_edge_time_micros(edge),
-					       NPT_FINDING_TIME_MIN_US),
-				"%s reads too slowly, %s/s: data waits for it %" PRIu64
-				" %% of the time, %s of it now",
-				npt_phrase_process(edge, "").text, npt_phrase_bytes(drain).text,
-				share / 10, npt_phrase_bytes(edge->queue.unread_bytes).text);
+		npt_opinion_say(
+			opinion, NPT_VERDICT_RECEIVER_APPLICATION,
+			npt_confidence(false, npt_edge_time_micros(edge), NPT_FINDING_TIME_MIN_US),
+			"%s reads too slowly, %s/s: data waits for it %" PRIu64
+			" %% of the time, %s of it now",
+			npt_phrase_process(edge, "").text, npt_phrase_bytes(drain).text, share / 10,
+			npt_phrase_bytes(edge->queue.unread_bytes).text);
 	else
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"data waits for %s %" PRIu64
@@ -211,7 +243,7 @@ void npt_judge_flow(const struct npt_edge *sender, const struct npt_edge *receiv
 	if (flow.time_us < NPT_FINDING_TIME_MIN_US)
 		return;
 	/* A slow reader's full buffer drops, too: it comes before the loss that it makes. */
-	if (flow.window >= NPT_FINDING_LIMITED_HIGH && flow.unread >= NPT_FINDING_UNREAD_HIGH)
+	if (flow.late || flow.silent)
 		judge_window(&flow, opinion);
 	judge_loss(&flow, opinion);
 	judge_window(&flow, opinion);
@@ -242,13 +274,13 @@ static void judge_writer(const struct flow *flow, struct npt_opinion *opinion)
 	if (wait >= NPT_FINDING_READ_WAIT_US && flow->unread <= NPT_FINDING_UNREAD_LOW &&
 	    sender->metrics[NPT_METRIC_WRITE].count >= NPT_FINDING_OPERATIONS_MIN &&
 	    per_second(sender->sent.bytes, flow->time_us) >= NPT_FINDING_STREAM_BYTES_PER_S)
-		npt_opinion_say(opinion, NPT_VERDICT_SENDER_APPLICATION, confidence(flow),
-				"%s sets the pace, %s/s: it has nothing to send %" PRIu64
-				" %% of the time, while %s waits for data (%s in every second read)",
-				flow->sends.text,
-				npt_phrase_bytes(per_second(sender->sent.bytes, flow->time_us)).text,
-				flow->application / 10, flow->reads.text,
-				npt_phrase_micros(wait).text);
+		npt_opinion_say(
+			opinion, NPT_VERDICT_SENDER_APPLICATION, confidence(flow),
+			"%s sets the pace, %s/s: it has nothing to send %" PRIu64
+			" %% of the time, while %s waits for data (%s in every second read)",
+			flow->sends.text,
+			npt_phrase_bytes(per_second(sender->sent.bytes, flow->time_us)).text,
+			flow->application / 10, flow->reads.text, npt_phrase_micros(wait).text);
 	else
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"%s has nothing to send %" PRIu64
@@ -272,15 +304,17 @@ void npt_judge_stream(const struct npt_edge *sender, const struct npt_edge *rece
 	if (npt_opinion_given(opinion))
 		return;
 	if (flow.rate >= NPT_FINDING_FAST_BYTES_PER_S ||
-	    (flow.receiver && rtt < NPT_FINDING_DELAY_MIN_US))
-		npt_opinion_say(opinion, NPT_VERDICT_NONE, confidence(&flow),
-				"nothing holds it up: %s/s while there is something to send, %" PRIu64
-				" of %" PRIu64 " segments sent again",
-				npt_phrase_bytes(flow.rate).text, flow.lost,
-				sender->sent.segments);
+	    (flow.receiver && rtt < NPT_FINDING_DELAY_MIN_US &&
+	     flow.application <= NPT_FINDING_LIMITED_LOW))
+		npt_opinion_say(
+			opinion, NPT_VERDICT_NONE, confidence(&flow),
+			"nothing holds it up: %s/s while there is something to send, %" PRIu64
+			" of %" PRIu64 " segments sent again",
+			npt_phrase_bytes(flow.rate).text, flow.lost, sender->sent.segments);
 	else
-		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"the network carries %s/s over a path of %s without loss: whether it "
-				"could carry more, the numbers do not tell",
-				npt_phrase_bytes(flow.rate).text, npt_phrase_micros(rtt).text);
+		npt_opinion_say(
+			opinion, NPT_VERDICT_UNKNOWN, 0,
+			"the network carries %s/s over a path of %s without loss: whether it "
+			"could carry more, the numbers do not tell",
+			npt_phrase_bytes(flow.rate).text, npt_phrase_micros(rtt).text);
 }

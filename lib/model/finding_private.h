@@ -38,7 +38,8 @@ struct npt_phrase npt_phrase_process(const struct npt_edge *edge, const char *ot
 /* part * 1000 / whole; 0 of 0 is 0. */
 uint64_t npt_permille(uint64_t part, uint64_t whole);
 uint64_t npt_edge_time_micros(const struct npt_edge *edge);
-/* The smallest smoothed RTT. If connections were opened, no delayed ACK is in it: it is the path's. */
+/* The smallest smoothed RTT. If connections were opened, no delayed ACK is in it: it is the path's.
+ */
 uint64_t npt_edge_rtt_micros(const struct npt_edge *edge);
 uint64_t npt_edge_connections(const struct npt_edge *edge);
 uint32_t npt_confidence(bool pair, uint64_t evidence, uint64_t minimum);

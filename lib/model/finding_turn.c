@@ -34,10 +34,9 @@ static const char *distrust(const struct npt_edge *edge)
 	uint64_t writes = edge->metrics[NPT_METRIC_WRITE].count;
 	uint64_t turns = response->count + response->overlapped;
 
-	if (response->quality == NPT_QUALITY_UNAVAILABLE && response->overlapped == 0)
+	if (response->quality == NPT_QUALITY_UNAVAILABLE)
 		return "response times are not measured";
-	if (npt_permille(response->overlapped, turns) > NPT_FINDING_OVERLAP_PERMILLE ||
-	    response->quality == NPT_QUALITY_UNAVAILABLE)
+	if (npt_metric_quality(NPT_METRIC_RESPONSE, response) == NPT_QUALITY_UNAVAILABLE)
 		return "its messages cross each other";
 	if (response->count < NPT_FINDING_TURNS_MIN)
 		return "too few requests were answered";
@@ -115,15 +114,16 @@ static bool server_is_slow(const struct npt_ends *ends, const struct split *spli
 static void say_server(const struct npt_ends *ends, const struct split *split,
 		       struct npt_opinion *opinion)
 {
-	uint32_t sure = npt_confidence(ends->client && ends->server, split->turns,
-				       NPT_FINDING_TURNS_MIN);
+	uint32_t sure =
+		npt_confidence(ends->client && ends->server, split->turns, NPT_FINDING_TURNS_MIN);
 
 	if (!ends->server)
-		npt_opinion_say(opinion, NPT_VERDICT_SERVER, sure,
-				"answers come after %s (%s of %" PRIu64
-				" requests), of which the network takes at most %s: the server is slow",
-				npt_phrase_micros(split->total_us).text, split->quantile,
-				split->turns, npt_phrase_micros(split->network_us).text);
+		npt_opinion_say(
+			opinion, NPT_VERDICT_SERVER, sure,
+			"answers come after %s (%s of %" PRIu64
+			" requests), of which the network takes at most %s: the server is slow",
+			npt_phrase_micros(split->total_us).text, split->quantile, split->turns,
+			npt_phrase_micros(split->network_us).text);
 	else
 		npt_opinion_say(opinion, NPT_VERDICT_SERVER, sure,
 				"%s takes %s of %s to answer (%s of %" PRIu64 " requests)",
@@ -142,19 +142,17 @@ static void judge_delay(const struct npt_ends *ends, const struct split *split,
 	    (ends->server && path < NPT_FINDING_DOMINATES * split->server_us) ||
 	    path * NPT_FINDING_DOMINATES < split->total_us)
 		return;
-	npt_opinion_say(opinion, NPT_VERDICT_NETWORK_DELAY,
-			npt_confidence(ends->client && ends->server, split->turns,
-				       NPT_FINDING_TURNS_MIN),
-			"the network takes %s of the %s until an answer comes (%s of %" PRIu64
-			" requests)",
-			npt_phrase_micros(path).text, npt_phrase_micros(split->total_us).text,
-			split->quantile, split->turns);
+	npt_opinion_say(
+		opinion, NPT_VERDICT_NETWORK_DELAY,
+		npt_confidence(ends->client && ends->server, split->turns, NPT_FINDING_TURNS_MIN),
+		"the network takes %s of the %s until an answer comes (%s of %" PRIu64 " requests)",
+		npt_phrase_micros(path).text, npt_phrase_micros(split->total_us).text,
+		split->quantile, split->turns);
 }
 
 void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
-	struct npt_ends sure = { .client = trusted(ends->client),
-				 .server = trusted(ends->server) };
+	struct npt_ends sure = { .client = trusted(ends->client), .server = trusted(ends->server) };
 	struct split split, tail;
 
 	if (!sure.client && !sure.server)
@@ -164,7 +162,8 @@ void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 	if (may_be_heartbeats(sure.client ? sure.client : sure.server)) {
 		if (split.total_us > NPT_FINDING_QUICK_US)
 			npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-					"%" PRIu64 " messages so short that they may be heartbeats, not "
+					"%" PRIu64
+					" messages so short that they may be heartbeats, not "
 					"requests",
 					split.turns);
 		return;
@@ -176,19 +175,19 @@ void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 	    server_is_slow(&sure, &tail, NPT_FINDING_TAIL_MIN_US))
 		say_server(&sure, &tail, opinion);
 	if (split.total_us > NPT_FINDING_QUICK_US || tail.total_us >= NPT_FINDING_TAIL_MIN_US)
-		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"answers come after %s (p50 of %" PRIu64
-				" requests; p95 %s): neither the server nor the network is the cause "
-				"beyond doubt",
-				npt_phrase_micros(split.total_us).text, split.turns,
-				npt_phrase_micros(tail.total_us).text);
+		npt_opinion_say(
+			opinion, NPT_VERDICT_UNKNOWN, 0,
+			"answers come after %s (p50 of %" PRIu64
+			" requests; p95 %s): neither the server nor the network is the cause "
+			"beyond doubt",
+			npt_phrase_micros(split.total_us).text, split.turns,
+			npt_phrase_micros(tail.total_us).text);
 }
 
 void npt_judge_calm(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
 	const struct npt_edge *any = ends->client ? ends->client : ends->server;
-	struct npt_ends sure = { .client = trusted(ends->client),
-				 .server = trusted(ends->server) };
+	struct npt_ends sure = { .client = trusted(ends->client), .server = trusted(ends->server) };
 	struct split split;
 
 	if (!sure.client && !sure.server) {
@@ -200,9 +199,9 @@ void npt_judge_calm(const struct npt_ends *ends, struct npt_opinion *opinion)
 		return;
 	}
 	split = split_at(&sure, 500);
-	npt_opinion_say(opinion, NPT_VERDICT_NONE,
-			npt_confidence(sure.client && sure.server, split.turns,
-				       NPT_FINDING_TURNS_MIN),
-			"nothing is wrong: answers come after %s (p50 of %" PRIu64 " requests)",
-			npt_phrase_micros(split.total_us).text, split.turns);
+	npt_opinion_say(
+		opinion, NPT_VERDICT_NONE,
+		npt_confidence(sure.client && sure.server, split.turns, NPT_FINDING_TURNS_MIN),
+		"nothing is wrong: answers come after %s (p50 of %" PRIu64 " requests)",
+		npt_phrase_micros(split.total_us).text, split.turns);
 }
