@@ -130,6 +130,13 @@ void npt_assigned_free(struct npt_assigned *assigned)
 	free(assigned);
 }
 
+void npt_assigned_add_budget(const struct npt_assigned *assigned, uint64_t *cpu_millicores,
+			     uint64_t *memory_mib)
+{
+	*cpu_millicores += assigned->wanted.budget_cpu_millicores;
+	*memory_mib += assigned->wanted.budget_memory_mib;
+}
+
 const char *npt_assigned_id(const struct npt_assigned *assigned)
 {
 	return assigned->wanted.id;

@@ -31,6 +31,9 @@ void npt_assigned_free(struct npt_assigned *assigned);
 NPT_DEFINE_AUTO(struct npt_assigned *, npt_assigned_free)
 
 const char *npt_assigned_id(const struct npt_assigned *assigned);
+/* Adds what this task may cost to the sums. */
+void npt_assigned_add_budget(const struct npt_assigned *assigned, uint64_t *cpu_millicores,
+			     uint64_t *memory_mib);
 /* The same assignment, as the controller sees it now: targets come and go, the token is renewed. */
 void npt_assigned_update(struct npt_assigned *assigned, const struct npt_assignment *wanted);
 /* Takes over which pods are being measured: before each read, so that nothing of it is missed. */

@@ -8,16 +8,20 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
+#include "agent/budget.h"
 #include "agent/fold.h"
 #include "agent/identity.h"
 #include "agent/proc.h"
 #include "agent/slices.h"
 #include "agent/sources.h"
+#include "agent/usage.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
+
+#define SLOW_PERIOD_NS (5 * NPT_NS_PER_SECOND)
 
 struct scope {
 	uint32_t id; /* 0: free place */
@@ -39,7 +43,13 @@ struct npt_measure {
 	struct npt_features *features;
 	struct npt_probe *probe; /* NULL while there is no scope */
 	struct npt_slices slices;
-	bool slicing;                /* execution times by slices */
+	bool slicing;             /* execution times by slices */
+	struct npt_layers layers; /* as they are now: the budget may have cut them */
+	struct npt_budget budget;
+	uint64_t operations_counted;
+	uint64_t read_period_ns; /* 0: at each call */
+	uint64_t next_read_ns;
+	bool scope_ended;            /* its last numbers are still to be read */
 	uint32_t jiffies_per_second; /* the running kernel's HZ */
 	struct scope scopes[NPT_SCOPES_MAX];
 	uint32_t last_scope; /* the id that was given last; 0: none yet */
@@ -62,12 +72,18 @@ int npt_measure_new(struct npt_measure **measure_ret, const struct npt_measure_o
 	return 0;
 }
 
+static void stop_slices(struct npt_measure *measure)
+{
+	if (measure->slicing)
+		npt_slices_stop(&measure->slices);
+	measure->slicing = false;
+}
+
 static void unload(struct npt_measure *measure)
 {
 	if (!measure->probe)
 		return;
-	if (measure->slicing)
-		npt_slices_stop(&measure->slices);
+	stop_slices(measure);
 	npt_probe_close(npt_take(measure->probe));
 	for (size_t i = 0; i < NPT_SLOTS_MAX; i++) {
 		free(measure->told[i]);
@@ -99,6 +115,12 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 
 	if (r < 0)
 		return r;
+	measure->layers = (struct npt_layers){ .operations = options.operations,
+					       .operations_off = "layer Operations is off" };
+	measure->budget = (struct npt_budget){ .cpu_millicores = measure->budget.cpu_millicores,
+					       .memory_mib = measure->budget.memory_mib };
+	measure->operations_counted = 0;
+	measure->read_period_ns = 0;
 	measure->slicing = options.operations && !npt_probe_abilities(measure->probe)->trampolines;
 	if (measure->slicing)
 		npt_slices_start(&measure->slices, measure->probe,
@@ -198,6 +220,7 @@ void npt_measure_remove_scope(struct npt_measure *measure, uint32_t id)
 	if (npt_probe_remove_scope(measure->probe, scope->netns_inode, id, &err) < 0)
 		npt_log_warning("last totals of a scope may be missing", "error", err.text);
 	scope->measuring = false;
+	measure->scope_ended = true;
 }
 
 void npt_measure_forget_scope(struct npt_measure *measure, uint32_t id)
@@ -249,7 +272,7 @@ static struct told *tell_again(struct npt_measure *measure, uint32_t index,
 		return told;
 	}
 	npt_identity_fill(measure->probe, now, &told->identity);
-	npt_sources_set_quality(npt_probe_abilities(measure->probe), measure->options.operations,
+	npt_sources_set_quality(npt_probe_abilities(measure->probe), &measure->layers,
 				&told->identity);
 	told->pair_pid = now->pair_pid;
 	return told;
@@ -273,8 +296,102 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 	news = npt_fold_advance(&told->seen, &now, &names, &delta);
 	news |= npt_fold_queue(&told->listen_drops, &npt_probe_queues(measure->probe)[index],
 			       &delta);
+	measure->operations_counted +=
+		delta.metrics[NPT_METRIC_WRITE].count + delta.metrics[NPT_METRIC_READ].count;
 	if (news)
 		tell(context, now.key.process.scope, index, &delta);
+}
+
+static uint64_t memory_kib(struct npt_measure *measure)
+{
+	uint64_t maps = 0;
+
+	if (measure->probe)
+		maps = npt_probe_map_bytes(measure->probe) -
+		       npt_probe_mapped_bytes(measure->probe); /* those are in the RSS */
+	return (npt_usage_rss_bytes() + maps) / 1024;
+}
+
+static uint64_t hooks_ns(const struct npt_measure *measure)
+{
+	return measure->operations_counted * npt_probe_ns_per_operation(measure->probe);
+}
+
+/* What is not measured any more is not exact any more either. */
+static void stop_operations(struct npt_measure *measure)
+{
+	stop_slices(measure);
+	npt_probe_stop_operations(measure->probe);
+	measure->layers.operations = false;
+	measure->layers.operations_off =
+		"switched off to keep to the budget; cost.degraded says when";
+	for (size_t i = 0; i < NPT_SLOTS_MAX; i++) {
+		if (measure->told[i])
+			npt_sources_set_quality(npt_probe_abilities(measure->probe),
+						&measure->layers, &measure->told[i]->identity);
+	}
+}
+
+static void step_down(struct npt_measure *measure)
+{
+	switch (measure->budget.rung) {
+	case NPT_RUNG_SHORT_SLICES:
+		npt_slices_shorten(&measure->slices);
+		break;
+	case NPT_RUNG_NO_SLICES:
+		stop_slices(measure);
+		measure->layers.slices_off = true;
+		break;
+	case NPT_RUNG_NO_OPERATIONS:
+		stop_operations(measure);
+		break;
+	case NPT_RUNG_SLOW_SAMPLING:
+		measure->read_period_ns = SLOW_PERIOD_NS;
+		break;
+	case NPT_RUNG_FULL:
+	case NPT_RUNG_COUNT:
+		break;
+	}
+	if (measure->budget.no_new_edges)
+		npt_probe_refuse_edges(measure->probe);
+}
+
+static void keep_to_budget(struct npt_measure *measure)
+{
+	struct npt_ladder ladder = { .slices = measure->slicing,
+				     .operations = measure->layers.operations };
+	struct npt_usage usage = {
+		.now_ns = npt_clock_monotonic_ns(),
+		.now_unix_ms = npt_clock_unix_ms(),
+		.cpu_ns = npt_usage_cpu_ns(),
+		.hooks_ns = hooks_ns(measure),
+		.memory_kib = memory_kib(measure),
+	};
+
+	if (!npt_budget_check(&measure->budget, &ladder, &usage))
+		return;
+	npt_log_warning("less is measured, to keep to the budget", "rung",
+			npt_log_u64(measure->budget.rung));
+	step_down(measure);
+}
+
+void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,
+			    uint32_t memory_mib)
+{
+	measure->budget.cpu_millicores = cpu_millicores;
+	measure->budget.memory_mib = memory_mib;
+}
+
+/* Where sampling is slow, sockets are walked in every fifth call or so. */
+static bool is_due(struct npt_measure *measure)
+{
+	uint64_t now_ns = npt_clock_monotonic_ns();
+
+	if (now_ns < measure->next_read_ns && !measure->scope_ended)
+		return false;
+	measure->next_read_ns = now_ns + measure->read_period_ns;
+	measure->scope_ended = false;
+	return true;
 }
 
 int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *context,
@@ -283,7 +400,7 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 	const struct npt_bpf_slot *slots;
 	int r;
 
-	if (!measure->probe)
+	if (!measure->probe || !is_due(measure))
 		return 0;
 	r = npt_probe_fold(measure->probe, err);
 	if (r < 0)
@@ -293,6 +410,7 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 		if (slots[i].key.role != NPT_BPF_UNKNOWN)
 			read_slot(measure, i, tell, context);
 	}
+	keep_to_budget(measure);
 	return 0;
 }
 
@@ -312,41 +430,21 @@ void npt_measure_slice_run(struct npt_measure *measure)
 		npt_slices_run(&measure->slices, npt_clock_monotonic_ns());
 }
 
-static uint64_t own_rss_bytes(void)
-{
-	npt_auto_fclose FILE *file = fopen("/proc/self/statm", "re");
-	unsigned long long size = 0, resident = 0;
-
-	if (!file || fscanf(file, "%llu %llu", &size, &resident) != 2)
-		return 0;
-	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t own_cpu_ms(void)
-{
-	struct rusage usage;
-
-	if (getrusage(RUSAGE_SELF, &usage) < 0)
-		return 0;
-	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
-	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
-}
-
 void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct npt_report *report)
 {
-	uint64_t maps = 0;
-
-	if (measure->probe) {
-		npt_sources_describe(npt_probe_abilities(measure->probe),
-				     measure->options.operations, report);
-		report->lost.events = npt_probe_loss(measure->probe, NPT_LOSS_STORAGE) +
-				      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
-				      npt_probe_loss(measure->probe, NPT_LOSS_TASK);
-		report->lost.edges = npt_probe_other_connections(measure->probe, scope);
-		report->other_edges = report->lost.edges;
-		maps = npt_probe_map_bytes(measure->probe) -
-		       npt_probe_mapped_bytes(measure->probe); /* those are in the RSS */
-	}
-	report->cost.cpu_ms = own_cpu_ms();
-	report->cost.memory_kib = (own_rss_bytes() + maps) / 1024;
+	report->cost.cpu_ms = npt_usage_cpu_ns() / NPT_NS_PER_MS;
+	report->cost.memory_kib = memory_kib(measure);
+	memcpy(report->cost.degraded, measure->budget.degraded, sizeof(report->cost.degraded));
+	if (!measure->probe)
+		return;
+	npt_sources_describe(npt_probe_abilities(measure->probe), &measure->layers, report);
+	report->lost.events = npt_probe_loss(measure->probe, NPT_LOSS_STORAGE) +
+			      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
+			      npt_probe_loss(measure->probe, NPT_LOSS_TASK);
+	report->lost.edges = npt_probe_other_connections(measure->probe, scope);
+	report->other_edges = report->lost.edges;
+	report->cost.ns_per_operation = npt_probe_ns_per_operation(measure->probe);
+	if (measure->options.operations && report->cost.ns_per_operation == 0)
+		npt_report_set_unavailable(report, "cost.nanosPerOperation",
+					   "no loopback connection could be timed");
 }

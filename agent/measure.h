@@ -60,5 +60,8 @@ int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err)
 uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure);
 void npt_measure_slice_run(struct npt_measure *measure);
 
+/* From the next read on. 0: no limit. What was given up is in the reports' cost.degraded. */
+void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,
+			    uint32_t memory_mib);
 /* Fills lost, unavailable and cost of a window or report. */
 void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct npt_report *report);

@@ -37,6 +37,13 @@ const char npt_run_help[] =
 	"  --interval TIME    length of a window, 1s to 60s; default 5s\n"
 	"  --layers A,B       Base, Operations; default Base,Operations\n"
 	"  --output FORMAT    table (live) or json (a Window a line, at the end a Report)\n"
+	"  --budget-cpu N     millicores that measuring may cost, its hooks included; default 200, "
+	"0: "
+	"any\n"
+	"  --budget-memory N  MiB that it may hold; default 64, 0: any. Rather than cost more, "
+	"less is\n"
+	"                     measured, and the report says what and since when\n"
+	"  --no-trampolines   do without fentry, as on hosts that refuse it: times are sampled\n"
 	"  --log-level LEVEL  error, warning, info or debug; default warning\n"
 	"  -h, --help         this text\n"
 	"\n"
@@ -62,6 +69,18 @@ static int parse_time(const char *name, const char *text, uint64_t min_ms, uint6
 		return npt_error_set(err, EINVAL, "%s %s is not a time from %llus to %llus" HINT,
 				     name, text, (unsigned long long)(min_ms / 1000),
 				     (unsigned long long)(max_ms / 1000));
+	return 0;
+}
+
+static int parse_number(const char *name, const char *text, uint32_t *number_ret,
+			struct npt_error *err)
+{
+	uint64_t number;
+
+	if (npt_parse_u64(text, 0, 1000000, &number) < 0)
+		return npt_error_set(err, EINVAL, "%s %s is not a number from 0 to 1000000" HINT,
+				     name, text);
+	*number_ret = (uint32_t)number;
 	return 0;
 }
 
@@ -120,6 +139,9 @@ enum option_id {
 	OPTION_INTERVAL,
 	OPTION_LAYERS,
 	OPTION_OUTPUT,
+	OPTION_BUDGET_CPU,
+	OPTION_BUDGET_MEMORY,
+	OPTION_NO_TRAMPOLINES,
 	OPTION_LOG_LEVEL,
 };
 
@@ -132,6 +154,9 @@ static const struct option long_options[] = {
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ "layers", required_argument, NULL, OPTION_LAYERS },
 	{ "output", required_argument, NULL, OPTION_OUTPUT },
+	{ "budget-cpu", required_argument, NULL, OPTION_BUDGET_CPU },
+	{ "budget-memory", required_argument, NULL, OPTION_BUDGET_MEMORY },
+	{ "no-trampolines", no_argument, NULL, OPTION_NO_TRAMPOLINES },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -166,6 +191,13 @@ static int take_option(int id, char *value, struct npt_run_options *options, uns
 		return parse_layers(value, options, err);
 	case OPTION_OUTPUT:
 		return parse_output(value, options, err);
+	case OPTION_BUDGET_CPU:
+		return parse_number("--budget-cpu", value, &options->budget_cpu_millicores, err);
+	case OPTION_BUDGET_MEMORY:
+		return parse_number("--budget-memory", value, &options->budget_memory_mib, err);
+	case OPTION_NO_TRAMPOLINES:
+		options->no_trampolines = true;
+		return 0;
 	case OPTION_LOG_LEVEL:
 		options->log_level = value;
 		return 0;
@@ -210,6 +242,8 @@ int npt_run_options_parse(int argc, char **argv, struct npt_run_options *options
 	struct npt_run_options options = {
 		.interval_ms = 5000,
 		.operations = true,
+		.budget_cpu_millicores = 200,
+		.budget_memory_mib = 64,
 		.log_level = "warning",
 	};
 	unsigned int targets = 0;

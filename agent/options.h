@@ -26,6 +26,9 @@ struct npt_run_options {
 	uint64_t duration_ms; /* 0: until interrupted, or until the command ends */
 	uint64_t interval_ms;
 	bool operations;
+	bool no_trampolines;
+	uint32_t budget_cpu_millicores; /* 0: none */
+	uint32_t budget_memory_mib;     /* 0: none */
 	enum npt_run_output output;
 	const char *log_level;
 	bool help;

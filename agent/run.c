@@ -259,12 +259,17 @@ static struct npt_recording *new_recording(void)
 
 static int start(struct run *run, struct npt_error *err)
 {
-	struct npt_measure_options measure_options = { .operations = run->options->operations };
+	struct npt_measure_options measure_options = {
+		.operations = run->options->operations,
+		.no_trampolines = run->options->no_trampolines,
+	};
 	struct npt_scope_options scope_options;
 	int r = npt_measure_new(&run->measure, &measure_options, err);
 
 	if (r < 0)
 		return r;
+	npt_measure_set_budget(run->measure, run->options->budget_cpu_millicores,
+			       run->options->budget_memory_mib);
 	r = npt_target_find(run->options, &run->target, err);
 	if (r < 0)
 		return r;

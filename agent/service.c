@@ -258,11 +258,25 @@ static void read_measure(struct service *service)
 		npt_log_error("cannot read", "error", err.text);
 }
 
+/* Several tasks share one agent, and what they may cost together. */
+static void set_budget(struct service *service)
+{
+	uint64_t cpu_millicores = 0, memory_mib = 0;
+
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_add_budget(service->assigned[i], &cpu_millicores, &memory_mib);
+	npt_measure_set_budget(
+		service->measure,
+		(uint32_t)(cpu_millicores < UINT32_MAX ? cpu_millicores : UINT32_MAX),
+		(uint32_t)(memory_mib < UINT32_MAX ? memory_mib : UINT32_MAX));
+}
+
 /* Looks, reads, steps; what begins to be measured here is in the next summary. */
 static void work(struct service *service)
 {
 	uint64_t now = npt_clock_unix_ms();
 
+	set_budget(service);
 	npt_watch_look(service->watch);
 	for (size_t i = 0; i < service->assigned_count; i++)
 		npt_assigned_follow(service->assigned[i]);

@@ -103,6 +103,11 @@ void npt_slices_run(struct npt_slices *slices, uint64_t now_ns)
 	plan(slices);
 }
 
+void npt_slices_shorten(struct npt_slices *slices)
+{
+	slices->length_ns /= 4;
+}
+
 void npt_slices_stop(struct npt_slices *slices)
 {
 	if (slices->on)

@@ -24,6 +24,8 @@ struct npt_slices {
 void npt_slices_start(struct npt_slices *slices, struct npt_probe *probe, uint64_t period_ms);
 /* Begins or ends a slice if it is due. */
 void npt_slices_run(struct npt_slices *slices, uint64_t now_ns);
+/* From now on each lasts a quarter as long. */
+void npt_slices_shorten(struct npt_slices *slices);
 void npt_slices_stop(struct npt_slices *slices);
 /* The length that keeps the average tax at 20 ns per call: pure. */
 uint64_t npt_slices_length_ns(uint64_t period_ns, uint32_t tax_ns);

@@ -7,9 +7,10 @@
 
 #include "lib/core/cleanup.h"
 
-void npt_sources_set_quality(const struct npt_probe_abilities *can, bool operations,
+void npt_sources_set_quality(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			     struct npt_edge *edge)
 {
+	bool operations = layers->operations;
 	const enum npt_quality none = NPT_QUALITY_UNAVAILABLE, exact = NPT_QUALITY_EXACT;
 	enum npt_quality timed = can->trampolines ? exact : NPT_QUALITY_SAMPLED;
 	enum npt_quality turns = can->write_begin ? exact : NPT_QUALITY_ESTIMATED;
@@ -25,16 +26,21 @@ void npt_sources_set_quality(const struct npt_probe_abilities *can, bool operati
 	metrics[NPT_METRIC_UNREAD].quality = operations && can->data_ready ? exact : none;
 }
 
-static void describe_operations(const struct npt_probe_abilities *can, bool operations,
-				struct npt_report *report)
+static void describe_operations(const struct npt_probe_abilities *can,
+				const struct npt_layers *layers, struct npt_report *report)
 {
 	static const char *const all[] = { "write",         "read",         "rtt",   "response",
 					   "accept.micros", "close.micros", "unread" };
+	static const char *const sliced[] = { "read.micros", "accept.micros", "close.micros" };
 
-	for (size_t i = 0; !operations && i < NPT_ARRAY_SIZE(all); i++)
-		npt_report_set_unavailable(report, all[i], "layer Operations is off");
-	if (!operations)
+	for (size_t i = 0; !layers->operations && i < NPT_ARRAY_SIZE(all); i++)
+		npt_report_set_unavailable(report, all[i], layers->operations_off);
+	if (!layers->operations)
 		return;
+	for (size_t i = 0; layers->slices_off && i < NPT_ARRAY_SIZE(sliced); i++)
+		npt_report_set_unavailable(report, sliced[i],
+					   "switched off to keep to the budget; cost.degraded says "
+					   "when");
 	if (!can->write_begin)
 		npt_report_set_unavailable(report, "write.micros",
 					   "the kernel refuses fentry and lacks the tracepoint "
@@ -67,11 +73,11 @@ static void describe_losses(const struct npt_probe_abilities *can, struct npt_re
 					   "the kernel lacks the tracepoint tcp_retransmit_skb");
 }
 
-void npt_sources_describe(const struct npt_probe_abilities *can, bool operations,
+void npt_sources_describe(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			  struct npt_report *report)
 {
 	npt_report_set_unavailable(report, "protocol", "not measured by this version");
 	npt_report_set_unavailable(report, "tls", "not measured by this version");
-	describe_operations(can, operations, report);
+	describe_operations(can, layers, report);
 	describe_losses(can, report);
 }

@@ -9,9 +9,16 @@
 #include "agent/probe/probe.h"
 #include "lib/model/report.h"
 
+/* What is measured, now. */
+struct npt_layers {
+	bool operations;
+	const char *operations_off; /* why, if so */
+	bool slices_off;            /* no execution times by slices any more */
+};
+
 /* Quality of an edge's times. */
-void npt_sources_set_quality(const struct npt_probe_abilities *can, bool operations,
+void npt_sources_set_quality(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			     struct npt_edge *edge);
 /* Fills sources and unavailable of a window or report. */
-void npt_sources_describe(const struct npt_probe_abilities *can, bool operations,
+void npt_sources_describe(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			  struct npt_report *report);

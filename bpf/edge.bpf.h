@@ -67,7 +67,7 @@ static __always_inline __u32 npt_edge_make(const struct npt_bpf_edge_key *key)
 	__u32 scope = key->process.scope, index = 0, *found;
 
 	state = bpf_map_lookup_elem(&npt_scope_state, &scope);
-	if (!state || state->edges >= state->edges_max)
+	if (!state || state->edges >= state->edges_max || npt_refuse_edges)
 		return npt_edge_overflow(scope);
 	if (bpf_map_pop_elem(&npt_free_slots, &index))
 		return npt_edge_overflow(scope);

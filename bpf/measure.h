@@ -65,6 +65,14 @@ struct npt_bpf_process {
 	__u64 cgroup_id;
 };
 
+/* How a socket's entry begins: what user space may set (agent/probe/calibration.c). */
+struct npt_bpf_conn_head {
+	__u32 slot;
+	__u32 scope;
+	__u32 flags;
+	__u32 role;
+};
+
 struct npt_bpf_edge_key {
 	struct npt_bpf_process_key process;
 	__u8 peer_address[16]; /* zero if the peer is a process of the same scope (server side) */

@@ -145,12 +145,8 @@ int BPF_PROG(npt_read_spliced, struct sock *sk)
 	struct npt_bpf_slot *slot;
 	struct tcp_sock *tp;
 	__u32 bytes;
-	__u64 number;
 
-	if (!conn)
-		return 0;
-	npt_call_descriptor(bpf_get_current_task_btf(), &number);
-	if (number != npt_splice_number)
+	if (!conn || npt_call_number(bpf_get_current_task_btf()) != npt_splice_number)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	slot = npt_operation_slot(conn);

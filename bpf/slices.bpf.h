@@ -45,18 +45,22 @@ struct {
 const volatile __u8 npt_call_kinds[512] = {};
 const volatile __u32 npt_splice_number = 0;
 
-static __always_inline __u64 npt_call_descriptor(struct task_struct *task, __u64 *number)
+/* The helper's pointer is one that the verifier trusts: plain loads, no call. */
+static __always_inline __u64 npt_call_number(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_arm64)
-	struct pt_regs___arm64 *regs = (struct pt_regs___arm64 *)bpf_task_pt_regs(task);
-
-	*number = (__u64)BPF_CORE_READ(regs, syscallno);
-	return BPF_CORE_READ(regs, orig_x0);
+	return (__u64)((struct pt_regs___arm64 *)bpf_task_pt_regs(task))->syscallno;
 #else
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	return ((struct pt_regs *)bpf_task_pt_regs(task))->orig_ax;
+#endif
+}
 
-	*number = BPF_CORE_READ(regs, orig_ax);
-	return BPF_CORE_READ(regs, di);
+static __always_inline __u64 npt_call_descriptor(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_arm64)
+	return ((struct pt_regs___arm64 *)bpf_task_pt_regs(task))->orig_x0;
+#else
+	return ((struct pt_regs *)bpf_task_pt_regs(task))->di;
 #endif
 }
 
@@ -65,14 +69,14 @@ static __always_inline __u64 npt_call_take(__u32 kind)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct npt_call *call = bpf_task_storage_get(&npt_calls, task, NULL, 0);
-	__u64 number, descriptor, started;
+	__u64 started;
 
 	if (!call || !call->started_ns)
 		return 0;
 	started = call->started_ns;
 	call->started_ns = 0;
-	descriptor = npt_call_descriptor(task, &number);
-	if (call->kind != kind || call->number != number || call->descriptor != descriptor)
+	if (call->kind != kind || call->number != npt_call_number(task) ||
+	    call->descriptor != npt_call_descriptor(task))
 		return 0;
 	return bpf_ktime_get_ns() - started;
 }
@@ -109,7 +113,8 @@ int BPF_PROG(npt_sys_enter, struct pt_regs *regs, long number)
 		npt_count_loss(NPT_LOSS_TASK);
 		return 0;
 	}
-	call->descriptor = npt_call_descriptor(task, &call->number);
+	call->number = (__u64)number;
+	call->descriptor = npt_call_descriptor(task);
 	call->kind = kind;
 	call->closing_slot = NPT_SLOT_NONE;
 	call->slice = npt_slice_number;

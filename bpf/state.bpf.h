@@ -63,6 +63,9 @@ struct npt_conn {
 	__u64 early_drops_other;
 	__u64 early_drops_unspecified;
 };
+_Static_assert(__builtin_offsetof(struct npt_conn, role) ==
+		       __builtin_offsetof(struct npt_bpf_conn_head, role),
+	       "it begins like npt_bpf_conn_head");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -209,6 +212,7 @@ __u32 npt_walk_scope = 0;
 __u64 npt_walk_sockets = 0; /* seen by the walk since the agent set it to 0 */
 __u32 npt_find_what = NPT_FIND_LISTENERS;
 __u32 npt_conns_map_id = 0;
+__u32 npt_refuse_edges = 0; /* new edges go to "other" */
 __u32 npt_slice_on = 0;     /* not 0 once there was a slice */
 __u32 npt_slice_number = 0; /* of the current or last slice */
 

@@ -7,8 +7,8 @@
  * inet_sendmsg(), inet_recvmsg() and their IPv6 twins are what all system calls, io_uring and
  * splice() to a socket come through. Where the kernel lacks sock_send_length and sock_recv_length
  * (before 6.3) their ends by fexit stand for it; sendfile() is inet_sendpage() there.
- * inet_accept() hands out a connection: how long it waited is known then. inet_release() is close(),
- * by whatever way, of IPv6 too.
+ * inet_accept() hands out a connection: how long it waited is known then. inet_release() is
+ * close(), by whatever way, of IPv6 too.
  */
 #include "bpf/operations.bpf.h"
 

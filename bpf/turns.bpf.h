@@ -3,11 +3,12 @@
 /*
  * Turns - response and unread times: who waits for whom, without a look at what is said.
  *
- * A turn is a request and its response. A client's begins with the last byte that it writes and ends
- * with the first that comes back; a server's begins with the last byte that comes and ends with its
- * first write. That is a response only if the two did not cross: the peer of a client must have
- * acknowledged all of the request when its answer comes, and a server must have read all of it when
- * it answers. Turns that fail this are counted as overlapped and not timed (HTTP/2, pipelining).
+ * A turn is a request and its response. A client's begins with the last byte that it writes and
+ * ends with the first that comes back; a server's begins with the last byte that comes and ends
+ * with its first write. That is a response only if the two did not cross: the peer of a client must
+ * have acknowledged all of the request when its answer comes, and a server must have read all of it
+ * when it answers. Turns that fail this are counted as overlapped and not timed (HTTP/2,
+ * pipelining).
  *
  * Unread runs from the moment when data is there and nothing else waits, or from the end of a read
  * that left some, to the end of the next read. So the sum of it is the time for which data waited

@@ -3,6 +3,7 @@
  * One object, loaded when the first scope begins. Hooks are attached one by one, so that Base costs
  * nothing per operation and slices can come and go.
  */
+#include "agent/probe/calibration.h"
 #include "agent/probe/probe_private.h"
 
 #include <errno.h>
@@ -96,6 +97,21 @@ static void tell_map_id(struct npt_probe *probe)
 		probe->skeleton->bss->npt_conns_map_id = info.id;
 }
 
+static int attach_hooks(struct npt_probe *probe, struct npt_error *err)
+{
+	const struct bpf_map *conns = probe->skeleton->maps.npt_conns;
+	struct npt_calibration calibration;
+	int r;
+
+	if (!probe->options.operations)
+		return npt_probe_attach_hooks(probe, err);
+	npt_calibration_begin(&calibration);
+	r = npt_probe_attach_hooks(probe, err);
+	probe->ns_per_operation =
+		npt_calibration_end(&calibration, bpf_map__fd(conns), bpf_map__value_size(conns));
+	return r;
+}
+
 static int start(struct npt_probe *probe, struct npt_error *err)
 {
 	int r = map_slots(probe, err);
@@ -106,7 +122,7 @@ static int start(struct npt_probe *probe, struct npt_error *err)
 	if (r < 0)
 		return r;
 	tell_map_id(probe);
-	r = npt_probe_attach_hooks(probe, err);
+	r = attach_hooks(probe, err);
 	return r < 0 ? r : attach_walks(probe, err);
 }
 
@@ -278,6 +294,11 @@ uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe)
 {
 	(void)probe;
 	return SLOTS_BYTES + QUEUES_BYTES;
+}
+
+uint32_t npt_probe_ns_per_operation(const struct npt_probe *probe)
+{
+	return probe->ns_per_operation;
 }
 
 const struct npt_probe_abilities *npt_probe_abilities(const struct npt_probe *probe)

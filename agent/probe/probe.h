@@ -78,6 +78,13 @@ uint64_t npt_probe_map_bytes(struct npt_probe *probe);
 /* How much of it is mapped into this process, and so part of its RSS. */
 uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe);
 
+/* What the hooks cost one operation of a target, as measured when they were attached; 0: unknown.
+ */
+uint32_t npt_probe_ns_per_operation(const struct npt_probe *probe);
+/* Detaches the hooks of the layer Operations, for good. */
+void npt_probe_stop_operations(struct npt_probe *probe);
+/* From now on new edges of all scopes go to "other". */
+void npt_probe_refuse_edges(struct npt_probe *probe);
 const struct npt_probe_abilities *npt_probe_abilities(const struct npt_probe *probe);
 
 /* One slice: on and off. Used by slices.c. */

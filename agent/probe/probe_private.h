@@ -32,6 +32,7 @@ struct npt_probe {
 	struct npt_probe_options options;
 	struct npt_probe_abilities abilities;
 	uint64_t sockets_max; /* in any fold */
+	uint32_t ns_per_operation;
 };
 
 /* Looks what this kernel has. -EOPNOTSUPP, -EPERM: not enough for what is asked. */

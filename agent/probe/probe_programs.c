@@ -84,8 +84,7 @@ static int look_at_operations(struct npt_probe *probe, struct npt_error *err)
 	struct npt_probe_abilities *abilities = &probe->abilities;
 
 	abilities->lengths = has(probe, NPT_TRACEPOINT_SEND_LENGTH, 3);
-	abilities->trampolines =
-		!probe->options.no_trampolines && can_trampoline(probe->features);
+	abilities->trampolines = !probe->options.no_trampolines && can_trampoline(probe->features);
 	abilities->operations = abilities->lengths || abilities->trampolines;
 	abilities->write_begin =
 		abilities->trampolines || has(probe, NPT_TRACEPOINT_SEND_LOCKED, 1);
@@ -114,6 +113,9 @@ int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
 	look_at_losses(probe);
 	return probe->options.operations ? look_at_operations(probe, err) : 0;
 }
+
+/* The first hooks are those of the layer Base. */
+#define BASE_HOOKS 5
 
 struct choice {
 	struct bpf_program *program;
@@ -148,8 +150,7 @@ static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROB
 		{ programs->npt_end_receive, ends },
 		{ programs->npt_end_receive6, ends && function(probe, NPT_FUNCTION_RECVMSG6) },
 		{ programs->npt_end_accept, trampolines && function(probe, NPT_FUNCTION_ACCEPT) },
-		{ programs->npt_end_release,
-		  trampolines && function(probe, NPT_FUNCTION_RELEASE) },
+		{ programs->npt_end_release, trampolines && function(probe, NPT_FUNCTION_RELEASE) },
 		{ programs->npt_begin_release,
 		  trampolines && function(probe, NPT_FUNCTION_RELEASE) },
 		{ programs->npt_data_ready, operations && can->data_ready },
@@ -230,4 +231,12 @@ int npt_probe_attach_hooks(struct npt_probe *probe, struct npt_error *err)
 			r = attach(choices[i].program, &probe->hooks[i], err);
 	}
 	return r;
+}
+
+void npt_probe_stop_operations(struct npt_probe *probe)
+{
+	for (int i = NPT_PROBE_HOOKS_MAX - 1; i >= BASE_HOOKS; i--) {
+		(void)bpf_link__destroy(probe->hooks[i]);
+		probe->hooks[i] = NULL;
+	}
 }

@@ -104,6 +104,11 @@ int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32
 	return r;
 }
 
+void npt_probe_refuse_edges(struct npt_probe *probe)
+{
+	probe->skeleton->bss->npt_refuse_edges = 1;
+}
+
 /* Deletes every entry whose key carries this scope at the given place. */
 static void delete_scope_keys(const struct bpf_map *map, size_t scope_offset, uint32_t scope)
 {

@@ -64,8 +64,8 @@ struct npt_pod_summary {
 	uint64_t retransmit_segments;
 	uint64_t drops;
 	struct npt_histogram rtt;
-	struct npt_edge_summary
-		top[NPT_SUMMARY_EDGES_MAX]; /* in npt_edge_summary_compare()'s order */
+	/* In the order of npt_edge_summary_compare(). */
+	struct npt_edge_summary top[NPT_SUMMARY_EDGES_MAX];
 	size_t top_count;
 	uint64_t windows;         /* made so far = last sequence */
 	uint64_t windows_stored;  /* acknowledged by the aggregator */

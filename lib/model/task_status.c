@@ -292,7 +292,7 @@ static char *who_to_whom(const struct edge_row *row)
 			  edge->peer.port);
 }
 
-/* Left out, not seen yet, or not up to the end. */
+/* Left out, not seen yet, or with a gap: a reason says so, but for a pod that just left. */
 static uint64_t count_unmeasured(const struct npt_task_status *status)
 {
 	uint64_t count = status->skipped;
@@ -301,7 +301,8 @@ static uint64_t count_unmeasured(const struct npt_task_status *status)
 		const struct npt_pod_status *pod = &status->pods[i];
 
 		count += !pod->summary || pod->state == NPT_POD_PENDING ||
-			 pod->state == NPT_POD_FAILED;
+			 pod->state == NPT_POD_FAILED ||
+			 (pod->reason[0] && pod->state != NPT_POD_GONE);
 	}
 	return count;
 }

@@ -11,7 +11,8 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, seeded, window)  # noqa: E402
+from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, metric, seeded,  # noqa: E402
+                   window)
 
 
 def openssl(*arguments):
@@ -275,6 +276,43 @@ def test_the_edges_of_one_process_become_one_edge_whatever_its_peer_was_called(a
     assert len(report["edges"]) == 1
     assert report["edges"][0]["sent"]["bytes"] == 30
     assert report["edges"][0]["peer"]["name"] == "web-1"
+
+
+def waiting_edge(base):
+    """What stands in fields 36 to 48 of an edge, and 30 responses of which some crossed each other."""
+    named = field(1, "TCP_TIMEOUT") + field(2, base), field(1, "ECONNRESET") + field(2, base + 1)
+    return edge(sent=10) + field(29, metric(6, 30) + field(9, base % 10)) + field(36, base + 2) + \
+        field(37, named[0]) + field(38, named[1]) + \
+        b"".join(field(39 + i, base + 10 + i) for i in range(10))
+
+
+def test_resets_waits_and_queues_come_back(aggregator):
+    for sequence, base in ((1, 100), (2, 201)):
+        assert aggregator.post(window(sequence=sequence, edges=[waiting_edge(base)]))[0] == 200
+    _, page = aggregator.get("/v1/tasks/task-1/windows")
+    last = page["windows"][1]["edges"][0]
+    assert last["resets"] == {"sent": {"TCP_TIMEOUT": 201}, "received": {"ECONNRESET": 202}}
+    assert last["limited"] == {"applicationMicros": 211, "receiveWindowMicros": 212,
+                               "sendBufferMicros": 213, "networkMicros": 214}
+    assert last["queue"] == {"unreadBytes": 215, "unsentBytes": 216, "acceptBacklog": 217,
+                             "acceptBacklogMax": 218, "synBacklog": 219, "listenDrops": 220}
+    assert last["retransmit"]["tailLoss"] == 203
+    assert (last["response"]["count"], last["response"]["overlapped"]) == (30, 1)
+    _, report = aggregator.get("/v1/tasks/task-1")
+    both, = report["edges"]
+    assert both["resets"] == {"sent": {"TCP_TIMEOUT": 301}, "received": {"ECONNRESET": 303}}
+    assert both["limited"] == {"applicationMicros": 321, "receiveWindowMicros": 323,
+                               "sendBufferMicros": 325, "networkMicros": 327}
+    assert both["queue"] == {**last["queue"], "listenDrops": 339}
+    assert both["retransmit"]["tailLoss"] == 305
+    assert (both["response"]["count"], both["response"]["overlapped"]) == (60, 1)
+    assert set(both["finding"]) >= {"verdict", "confidence", "text"}
+
+
+def test_responses_that_crossed_each_other_too_often_are_left_out(aggregator):
+    assert aggregator.post(window(edges=[waiting_edge(102)]))[0] == 200
+    _, report = aggregator.get("/v1/tasks/task-1")
+    assert "response" not in report["edges"][0] and "unread" in report["edges"][0]
 
 
 def test_two_agents_in_turn_add_up_and_what_was_lost_too(aggregator):

@@ -412,6 +412,11 @@ static void no_problem_is_claimed_of_what_was_looked_at_only(void)
 		it.summaries[i].edges_judged = 1;
 	}
 	check_finding("no problem found");
+	SAY(it.pods[1].reason, "AgentRestarted");
+	check_finding("no problem found in 2 of 2 edges, 1 of 2 pods not fully measured");
+	it.pods[1].state = NPT_POD_GONE;
+	SAY(it.pods[1].reason, "TargetGone");
+	check_finding("no problem found");
 	it.summaries[0].edges = 11;
 	check_finding("no problem found in 2 of 12 edges");
 	it.summaries[0].edges = 1;
