@@ -220,24 +220,34 @@ static const struct npt_edge *find_listener(const struct servers *servers,
 	return NULL;
 }
 
+static bool turns_away(const struct npt_edge *listener)
+{
+	return listener->queue.listen_drops >= NPT_FINDING_LISTEN_DROPS &&
+	       listener->queue.accept_backlog > 0 &&
+	       listener->queue.accept_backlog >= listener->queue.accept_backlog_max;
+}
+
+/* Drops alone may be segments that a lossy path brought twice: the queue must be seen full. */
 static void judge_listener(const struct npt_edge *edge, struct npt_opinion *opinion)
 {
-	if (edge->queue.listen_drops > 0)
-		npt_opinion_say(opinion, NPT_VERDICT_LISTENER,
-				npt_confidence(true, edge->queue.listen_drops, 1),
-				"the accept queue of port %u is full (%" PRIu64 " wait, %" PRIu64
-				" may): %" PRIu64 " attempts to connect were turned away; %s must "
-				"accept faster or listen with a longer backlog",
-				edge->peer.port, edge->queue.accept_backlog,
-				edge->queue.accept_backlog_max, edge->queue.listen_drops,
-				npt_phrase_process(edge, "").text);
-	else if (edge->queue.accept_backlog > edge->queue.accept_backlog_max)
+	if (turns_away(edge))
+		npt_opinion_say(
+			opinion, NPT_VERDICT_LISTENER,
+			npt_confidence(true, edge->queue.listen_drops, NPT_FINDING_LISTEN_DROPS),
+			"the accept queue of port %u is full (%" PRIu64 " wait, %" PRIu64
+			" may): %" PRIu64 " attempts to connect were turned away; %s must "
+			"accept faster or listen with a longer backlog",
+			edge->peer.port, edge->queue.accept_backlog, edge->queue.accept_backlog_max,
+			edge->queue.listen_drops, npt_phrase_process(edge, "").text);
+	else if (edge->queue.listen_drops > 0)
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"the accept queue of port %u is full (%" PRIu64
-				" wait), nobody was turned away yet",
-				edge->peer.port, edge->queue.accept_backlog);
+				"%" PRIu64
+				" segments were dropped at port %u, whose accept queue is not "
+				"full now (%" PRIu64 " wait, %" PRIu64 " may)",
+				edge->queue.listen_drops, edge->peer.port,
+				edge->queue.accept_backlog, edge->queue.accept_backlog_max);
 	else
-		npt_opinion_say(opinion, NPT_VERDICT_NONE, npt_confidence(true, 1, 1),
+		npt_opinion_say(opinion, NPT_VERDICT_NONE, NPT_FINDING_CONFIDENCE_PAIR,
 				"nobody was turned away; %" PRIu64 " of %" PRIu64
 				" places in the accept queue of port %u are taken",
 				edge->queue.accept_backlog, edge->queue.accept_backlog_max,
@@ -255,8 +265,7 @@ static void judge_connects(const struct npt_edge *client, const struct npt_edge 
 		if (client->connections.failed[i].count > most->count)
 			most = &client->connections.failed[i];
 	}
-	if (listener && listener->queue.listen_drops > 0 &&
-	    (client->retransmit.syn > 0 || failed > 0))
+	if (listener && turns_away(listener))
 		judge_listener(listener, opinion);
 	if (failed > 0 && npt_permille(failed, failed + opened) >= NPT_FINDING_FAILED_PERMILLE)
 		npt_opinion_say(

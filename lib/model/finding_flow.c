@@ -252,35 +252,45 @@ void npt_judge_flow(const struct npt_edge *sender, const struct npt_edge *receiv
 
 static bool is_stream(const struct npt_edge *edge)
 {
-	return edge->sent.bytes >= NPT_FINDING_STREAM_BYTES &&
-	       edge->metrics[NPT_METRIC_READ].count <=
-		       NPT_FINDING_ONE_WAY_READS * npt_edge_connections(edge);
+	uint64_t connections = npt_edge_connections(edge);
+
+	return edge->sent.bytes / NPT_FINDING_STREAM_BYTES >= connections &&
+	       edge->metrics[NPT_METRIC_READ].count <= NPT_FINDING_ONE_WAY_READS * connections;
+}
+
+/* The share of its time that a receiver waits in its reads, from those that were timed. */
+static uint64_t waits_permille(const struct npt_edge *edge)
+{
+	const struct npt_metric *read = &edge->metrics[NPT_METRIC_READ];
+
+	if (read->micros.count < NPT_FINDING_WAITS_READS)
+		return 0;
+	return npt_permille(read->micros.sum_micros / read->micros.count * read->count,
+			    npt_edge_time_micros(edge));
 }
 
 /*
  * "Nothing to send" is what an idle connection says, too. It is the program's slowness only if the
- * other end waits for it again and again, which a read that blocks shows.
+ * other end waits for it again and again, which reads that block show: an idle connection's read
+ * does not end.
  */
 static void judge_writer(const struct flow *flow, struct npt_opinion *opinion)
 {
-	const struct npt_edge *sender = flow->sender, *receiver = flow->receiver;
-	uint64_t wait = 0;
+	const struct npt_edge *sender = flow->sender;
+	uint64_t waits = flow->receiver ? waits_permille(flow->receiver) : 0;
+	uint64_t rate = per_second(sender->sent.bytes, flow->time_us);
 
-	if (receiver)
-		wait = npt_histogram_quantile_micros(&receiver->metrics[NPT_METRIC_READ].micros,
-						     500);
 	if (flow->application < NPT_FINDING_APPLICATION_HIGH)
 		return;
-	if (wait >= NPT_FINDING_READ_WAIT_US && flow->unread <= NPT_FINDING_UNREAD_LOW &&
+	if (waits >= NPT_FINDING_WAITS_HIGH && flow->unread <= NPT_FINDING_UNREAD_LOW &&
 	    sender->metrics[NPT_METRIC_WRITE].count >= NPT_FINDING_OPERATIONS_MIN &&
-	    per_second(sender->sent.bytes, flow->time_us) >= NPT_FINDING_STREAM_BYTES_PER_S)
-		npt_opinion_say(
-			opinion, NPT_VERDICT_SENDER_APPLICATION, confidence(flow),
-			"%s sets the pace, %s/s: it has nothing to send %" PRIu64
-			" %% of the time, while %s waits for data (%s in every second read)",
-			flow->sends.text,
-			npt_phrase_bytes(per_second(sender->sent.bytes, flow->time_us)).text,
-			flow->application / 10, flow->reads.text, npt_phrase_micros(wait).text);
+	    rate >= NPT_FINDING_STREAM_BYTES_PER_S)
+		npt_opinion_say(opinion, NPT_VERDICT_SENDER_APPLICATION, confidence(flow),
+				"%s sets the pace, %s/s: it has nothing to send %" PRIu64
+				" %% of the time, while %s waits for data %" PRIu64 " %%",
+				flow->sends.text, npt_phrase_bytes(rate).text,
+				flow->application / 10, flow->reads.text,
+				waits < 1000 ? waits / 10 : 100);
 	else
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"%s has nothing to send %" PRIu64

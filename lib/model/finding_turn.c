@@ -26,24 +26,61 @@ static uint64_t response_us(const struct npt_edge *edge, uint32_t permille)
 	return npt_histogram_quantile_micros(&edge->metrics[NPT_METRIC_RESPONSE].micros, permille);
 }
 
-/* NULL if the response times are what they seem to be. */
-static const char *distrust(const struct npt_edge *edge)
+enum trust {
+	TRUST_NONE,
+	TRUST_ANSWERED,  /* most messages have an answer */
+	TRUST_ALTERNATE, /* request, response, request, response: what a verdict on the server needs
+			  */
+};
+
+/*
+ * How far the response times are what they seem to be. Where messages of no relation cross at
+ * random, turns per message of the one side and turns per message of the other add up to 1 (1.4 if
+ * they are regular); where each request has its response, to 2. A write is one message, a read may
+ * be a part of one: the other end's writes are better, if they are known.
+ */
+static enum trust trust_in(const struct npt_edge *edge, const struct npt_edge *other,
+			   const char **why_not)
 {
 	const struct npt_metric *response = &edge->metrics[NPT_METRIC_RESPONSE];
-	uint64_t reads = edge->metrics[NPT_METRIC_READ].count;
 	uint64_t writes = edge->metrics[NPT_METRIC_WRITE].count;
-	uint64_t turns = response->count + response->overlapped;
+	uint64_t back = other ? other->metrics[NPT_METRIC_WRITE].count
+			      : edge->metrics[NPT_METRIC_READ].count;
+	uint64_t turns = response->count, sum;
 
 	if (response->quality == NPT_QUALITY_UNAVAILABLE)
-		return "response times are not measured";
-	if (npt_metric_quality(NPT_METRIC_RESPONSE, response) == NPT_QUALITY_UNAVAILABLE)
-		return "its messages cross each other";
-	if (response->count < NPT_FINDING_TURNS_MIN)
-		return "too few requests were answered";
-	if (npt_permille(turns, reads) + npt_permille(turns, writes) <
-	    NPT_FINDING_ALTERNATION_PERMILLE)
-		return "its messages do not answer each other one by one";
-	return NULL;
+		*why_not = "response times are not measured";
+	else if (npt_metric_quality(NPT_METRIC_RESPONSE, response) == NPT_QUALITY_UNAVAILABLE)
+		*why_not = "its messages cross each other";
+	else if (turns < NPT_FINDING_TURNS_MIN)
+		*why_not = "too few requests were answered";
+	else
+		*why_not = "its messages do not answer each other one by one";
+	if (npt_metric_quality(NPT_METRIC_RESPONSE, response) == NPT_QUALITY_UNAVAILABLE ||
+	    turns < NPT_FINDING_TURNS_MIN)
+		return TRUST_NONE;
+	sum = npt_permille(turns, writes) + npt_permille(turns, back);
+	if (sum < NPT_FINDING_ANSWERED_PERMILLE)
+		return TRUST_NONE;
+	if (sum < (turns < NPT_FINDING_TURNS_MANY ? NPT_FINDING_ALTERNATE_FEW_PERMILLE
+						  : NPT_FINDING_ALTERNATE_PERMILLE))
+		return TRUST_ANSWERED;
+	return TRUST_ALTERNATE;
+}
+
+/* Of a pair both ends must be believed: what crosses is seen by one of them only. */
+static enum trust trust_of(const struct npt_ends *ends, const char **why_not)
+{
+	enum trust trust = TRUST_ALTERNATE;
+
+	if (ends->client)
+		trust = trust_in(ends->client, ends->server, why_not);
+	if (ends->server && trust != TRUST_NONE) {
+		enum trust server = trust_in(ends->server, ends->client, why_not);
+
+		trust = server < trust ? server : trust;
+	}
+	return trust;
 }
 
 /* Both sides may send them at the same pace, which looks like requests that wait. */
@@ -53,11 +90,6 @@ static bool may_be_heartbeats(const struct npt_edge *edge)
 
 	return edge->sent.bytes <= turns * NPT_FINDING_HEARTBEAT_BYTES &&
 	       edge->received.bytes <= turns * NPT_FINDING_HEARTBEAT_BYTES;
-}
-
-static const struct npt_edge *trusted(const struct npt_edge *edge)
-{
-	return edge && !distrust(edge) ? edge : NULL;
 }
 
 /* The path's own time, 0 if delayed ACKs may be in all that is known of it. */
@@ -152,56 +184,52 @@ static void judge_delay(const struct npt_ends *ends, const struct split *split,
 
 void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
-	struct npt_ends sure = { .client = trusted(ends->client), .server = trusted(ends->server) };
+	const char *why_not;
+	enum trust trust = trust_of(ends, &why_not);
 	struct split split, tail;
+	bool requests;
 
-	if (!sure.client && !sure.server)
+	if (trust == TRUST_NONE)
 		return;
-	split = split_at(&sure, 500);
-	tail = split_at(&sure, 950);
-	if (may_be_heartbeats(sure.client ? sure.client : sure.server)) {
-		if (split.total_us > NPT_FINDING_QUICK_US)
-			npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-					"%" PRIu64
-					" messages so short that they may be heartbeats, not "
-					"requests",
-					split.turns);
-		return;
-	}
-	if (server_is_slow(&sure, &split, NPT_FINDING_SERVER_MIN_US))
-		say_server(&sure, &split, opinion);
-	judge_delay(&sure, &split, opinion);
-	if (tail.turns >= NPT_FINDING_TAIL_TURNS_MIN &&
-	    server_is_slow(&sure, &tail, NPT_FINDING_TAIL_MIN_US))
-		say_server(&sure, &tail, opinion);
+	split = split_at(ends, 500);
+	tail = split_at(ends, 950);
+	requests = trust == TRUST_ALTERNATE &&
+		   !may_be_heartbeats(ends->client ? ends->client : ends->server);
+	if (requests && server_is_slow(ends, &split, NPT_FINDING_SERVER_MIN_US))
+		say_server(ends, &split, opinion);
+	judge_delay(ends, &split, opinion);
+	if (requests && tail.turns >= NPT_FINDING_TURNS_MANY &&
+	    server_is_slow(ends, &tail, NPT_FINDING_TAIL_MIN_US))
+		say_server(ends, &tail, opinion);
 	if (split.total_us > NPT_FINDING_QUICK_US || tail.total_us >= NPT_FINDING_TAIL_MIN_US)
 		npt_opinion_say(
 			opinion, NPT_VERDICT_UNKNOWN, 0,
-			"answers come after %s (p50 of %" PRIu64
-			" requests; p95 %s): neither the server nor the network is the cause "
-			"beyond doubt",
+			"answers come after %s (p50 of %" PRIu64 " turns; p95 %s): %s",
 			npt_phrase_micros(split.total_us).text, split.turns,
-			npt_phrase_micros(tail.total_us).text);
+			npt_phrase_micros(tail.total_us).text,
+			requests ? "neither the server nor the network is the cause beyond doubt"
+				 : "if they are answers, and not messages that nobody asked for");
 }
 
 void npt_judge_calm(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
 	const struct npt_edge *any = ends->client ? ends->client : ends->server;
-	struct npt_ends sure = { .client = trusted(ends->client), .server = trusted(ends->server) };
+	const char *why_not;
+	enum trust trust = trust_of(ends, &why_not);
 	struct split split;
 
-	if (!sure.client && !sure.server) {
+	if (trust == TRUST_NONE) {
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"nothing is conspicuous, but %s (%" PRIu64 " turns, %" PRIu64
 				" writes, %" PRIu64 " reads)",
-				distrust(any), turns_of(any), any->metrics[NPT_METRIC_WRITE].count,
+				why_not, turns_of(any), any->metrics[NPT_METRIC_WRITE].count,
 				any->metrics[NPT_METRIC_READ].count);
 		return;
 	}
-	split = split_at(&sure, 500);
+	split = split_at(ends, 500);
 	npt_opinion_say(
 		opinion, NPT_VERDICT_NONE,
-		npt_confidence(sure.client && sure.server, split.turns, NPT_FINDING_TURNS_MIN),
+		npt_confidence(ends->client && ends->server, split.turns, NPT_FINDING_TURNS_MIN),
 		"nothing is wrong: answers come after %s (p50 of %" PRIu64 " requests)",
 		npt_phrase_micros(split.total_us).text, split.turns);
 }

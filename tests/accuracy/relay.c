@@ -137,7 +137,8 @@ static void deliver(void)
 	while (queued > 0 && queue[0]->due_ns <= npt_clock_monotonic_ns()) {
 		struct packet *packet = pop();
 
-		if (write(packet->to_fd, packet->data, packet->size_bytes) < 0 && errno != EINVAL)
+		/* EIO: that side is not up yet. */
+		if (write(packet->to_fd, packet->data, packet->size_bytes) < 0 && errno != EIO)
 			perror("relay");
 		free(packet);
 	}
