@@ -33,8 +33,9 @@
 #define NPT_FINDING_TURNS_MIN          20 /* requests with their responses */
 #define NPT_FINDING_ANSWERED_PERMILLE                                                              \
 	1100 /* turns per message, the sum of both ways; 2000 at most */
-#define NPT_FINDING_ALTERNATE_PERMILLE 1500 /* more than messages of no relation reach by chance   \
-					     */
+#define NPT_FINDING_ALTERNATE_PERMILLE                                                             \
+	1500 /* more than messages of no relation reach by chance                                  \
+	      */
 #define NPT_FINDING_ALTERNATE_FEW_PERMILLE 1700 /* the same for less than MANY turns */
 #define NPT_FINDING_TURNS_MANY             100
 #define NPT_FINDING_HEARTBEAT_BYTES        64 /* per turn, each way */

@@ -20,12 +20,13 @@ struct flow {
 	bool lossy;
 	bool late;   /* the receiver takes its data late, each time */
 	bool silent; /* the receiver hardly reads at all, and there is something to read */
+	bool queued; /* more than half a read waits for the receiver */
 	struct npt_phrase sends, reads; /* the programs' names */
 };
 
 static uint64_t per_second(uint64_t bytes, uint64_t micros)
 {
-	return bytes / (micros / 1000 + 1) * 1000;
+	return micros < 1000 ? bytes * 1000 : bytes / (micros / 1000) * 1000;
 }
 
 static uint64_t unread_permille(const struct npt_edge *edge)
@@ -58,6 +59,17 @@ static bool unread_known(const struct npt_edge *edge)
 	       npt_edge_time_micros(edge) >= NPT_FINDING_TIME_MIN_US;
 }
 
+/*
+ * Unread counts when data is read: what a program does not read at all is seen in the queue only.
+ */
+static bool is_queued(const struct npt_edge *edge)
+{
+	uint64_t reads = edge->metrics[NPT_METRIC_READ].count;
+
+	return edge->queue.unread_bytes * 2 >
+	       edge->connections.open * (edge->received.bytes / (reads + 1));
+}
+
 static struct flow look(const struct npt_edge *sender, const struct npt_edge *receiver)
 {
 	struct flow flow = {
@@ -86,6 +98,7 @@ static struct flow look(const struct npt_edge *sender, const struct npt_edge *re
 		flow.silent =
 			receiver->metrics[NPT_METRIC_READ].count < NPT_FINDING_OPERATIONS_MIN &&
 			receiver->queue.unread_bytes > 0;
+		flow.queued = is_queued(receiver);
 	}
 	return flow;
 }
@@ -168,15 +181,15 @@ static void judge_window(const struct flow *flow, struct npt_opinion *opinion)
 			" %% of the time",
 			flow->reads.text, npt_phrase_bytes(flow->receiver->queue.unread_bytes).text,
 			flow->sends.text, flow->window / 10);
-	else if (flow->unread <= NPT_FINDING_UNREAD_LOW && !flow->lossy)
+	else if (flow->unread <= NPT_FINDING_UNREAD_LOW && !flow->lossy && !flow->queued)
 		say_receiver_window(flow, opinion);
 	else
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"the receive window of %s is full %" PRIu64
 				" %% of the time; data waits for its program %" PRIu64
-				" %% and leaves at %s/s: its buffer or its program is the cause",
+				" %%, %s of it now: its buffer or its program is the cause",
 				flow->reads.text, flow->window / 10, flow->unread / 10,
-				npt_phrase_bytes(flow->drain).text);
+				npt_phrase_bytes(flow->receiver->queue.unread_bytes).text);
 }
 
 static void judge_buffer(const struct flow *flow, struct npt_opinion *opinion)
