@@ -172,6 +172,8 @@ static __noinline __u32 npt_conn_own_current(struct npt_conn *conn)
 
 	if (!conn)
 		return NPT_SLOT_NONE;
+	if (npt_is_kernel_thread()) /* works for somebody: MPTCP's worker closes subflows */
+		return npt_conn_own(conn, &conn->owner);
 	npt_process_current(&owner, conn->scope);
 	return npt_conn_own(conn, &owner);
 }

@@ -9,8 +9,8 @@
  * one edge for all that come, since the hooks do not say who sent.
  *
  * A client that is not connected names the destination in the call; the call's arguments are read
- * again (sendto, sendmsg; of sendmmsg the first). Where there is no such call (io_uring), or where an
- * answer may be from one of several, the edge is that without an address.
+ * again (sendto, sendmsg; of sendmmsg the first). Where there is no such call (io_uring), or where
+ * an answer may be from one of several, the edge is that without an address.
  */
 #include "bpf/turns.bpf.h"
 

@@ -11,15 +11,27 @@
  * which like every reader ends in tp_btf/tcp_rcv_space_adjust (4.16+).
  */
 #include "bpf/datagrams.bpf.h"
+#include "bpf/lifecycle.bpf.h"
 #include "bpf/slices.bpf.h"
 #include "bpf/turns.bpf.h"
 
-static __always_inline struct npt_bpf_slot *npt_operation_slot(struct npt_conn *conn)
+/* With data in its SYN (TCP Fast Open) a connection is used before its handshake is over. */
+static __noinline __u32 npt_conn_first_operation(struct sock *sk, struct npt_conn *conn)
+{
+	if (!sk || !conn)
+		return NPT_SLOT_NONE;
+	if (conn->role == NPT_BPF_SERVER && !(conn->flags & NPT_CONN_ESTABLISHED))
+		npt_established(conn, sk);
+	return npt_conn_own_current(conn);
+}
+
+static __always_inline struct npt_bpf_slot *npt_operation_slot(struct sock *sk,
+							       struct npt_conn *conn)
 {
 	__u32 index = conn->slot;
 
 	if (index == NPT_SLOT_NONE)
-		index = npt_conn_own_current(conn);
+		index = npt_conn_first_operation(sk, conn);
 	return npt_slot(index);
 }
 
@@ -38,7 +50,7 @@ static __always_inline void npt_write_begins(struct sock *sk, struct npt_conn *c
 	if (!tp)
 		return;
 	if (conn->slot == NPT_SLOT_NONE)
-		npt_conn_own_current(conn);
+		npt_conn_first_operation(sk, conn);
 	if (conn->role == NPT_BPF_SERVER)
 		npt_turn_server_write(conn, tp, now_ns);
 	else
@@ -57,7 +69,7 @@ int BPF_PROG(npt_write_begin, struct sock *sk)
 
 static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *conn, int result)
 {
-	struct npt_bpf_slot *slot = npt_operation_slot(conn);
+	struct npt_bpf_slot *slot = npt_operation_slot(sk, conn);
 	__u64 started_ns = conn->write_started_ns, now_ns;
 	struct tcp_sock *tp;
 
@@ -129,7 +141,7 @@ static __always_inline __u64 npt_read_took(struct npt_conn *conn, __u64 now_ns)
 static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn, int result,
 					  int flags)
 {
-	struct npt_bpf_slot *slot = npt_operation_slot(conn);
+	struct npt_bpf_slot *slot = npt_operation_slot(sk, conn);
 	__u64 now_ns = bpf_ktime_get_ns(), took_ns = npt_read_took(conn, now_ns);
 
 	if (!slot || result <= 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
@@ -172,7 +184,7 @@ int BPF_PROG(npt_read_spliced, struct sock *sk)
 	if (!conn || npt_call_number(bpf_get_current_task_btf()) != npt_splice_number)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	slot = npt_operation_slot(conn);
+	slot = npt_operation_slot(sk, conn);
 	if (!tp || !slot)
 		return 0;
 	bytes = tp->copied_seq - conn->copied_seq;

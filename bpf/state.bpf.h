@@ -201,6 +201,7 @@ struct {
 const volatile __u32 npt_reason_not_specified = 0;
 const volatile __u32 npt_reason_queue_purge = 0;
 const volatile __u32 npt_reason_consumed = 0;
+const volatile __u32 npt_reason_tcp_close = 0;
 /* How many arguments the running kernel's tracepoints have. */
 const volatile __u32 npt_drop_arguments = 4;
 const volatile __u32 npt_reset_arguments = 3;

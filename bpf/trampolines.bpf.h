@@ -109,7 +109,7 @@ int BPF_PROG(npt_end_accept, struct socket *socket, struct socket *accepted)
 	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
 
 	if (conn && conn->role == NPT_BPF_SERVER)
-		npt_accept_waited(conn, npt_operation_slot(conn));
+		npt_accept_waited(conn, npt_operation_slot(sk, conn));
 	return 0;
 }
 

@@ -182,6 +182,7 @@ static void set_constants(struct npt_probe *probe)
 	rodata->npt_reason_not_specified = npt_features_reason(features, "NOT_SPECIFIED");
 	rodata->npt_reason_queue_purge = npt_features_reason(features, "QUEUE_PURGE");
 	rodata->npt_reason_consumed = npt_features_reason(features, "SKB_CONSUMED");
+	rodata->npt_reason_tcp_close = npt_features_reason(features, "TCP_CLOSE");
 	rodata->npt_drop_arguments =
 		(__u32)npt_features_tracepoint(features, NPT_TRACEPOINT_FREE_SKB);
 	rodata->npt_reset_arguments =

@@ -118,6 +118,10 @@ class Agent(Program):
         return report
 
 
+GAUGES = ("p50", "p95", "p99", "min", "max", "open", "unreadBytes", "unsentBytes", "acceptBacklog",
+          "acceptBacklogMax", "synBacklog")
+
+
 def totals(objects):
     """Every counter of every edge, added up."""
     sums = {}
@@ -125,7 +129,7 @@ def totals(objects):
     def add(path, value):
         if isinstance(value, dict):
             for key, inner in value.items():
-                if key not in ("p50", "p95", "p99", "max", "open"):
+                if key not in GAUGES:
                     add(path + (key,), inner)
         elif isinstance(value, int):
             sums[path] = sums.get(path, 0) + value
@@ -136,7 +140,8 @@ def totals(objects):
     for item in objects:
         for edge in item["edges"]:
             for key in ("connections", "sent", "received", "write", "read", "rtt", "connect",
-                        "accept", "close", "retransmit", "drops", "dropsUnspecified"):
+                        "accept", "close", "response", "unread", "retransmit", "drops",
+                        "dropsUnspecified", "resets", "limited", "queue"):
                 add((edge["role"], key), edge.get(key, 0))
     return {path: value for path, value in sums.items() if value}
 
