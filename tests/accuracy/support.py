@@ -241,10 +241,10 @@ def nft_dropped(namespace):
     return sum(counters)
 
 
-def netstat(namespace, name):
-    """One of the namespace's own counters of TCP."""
+def netstat(namespace, name, group="TcpExt"):
+    """One of the namespace's own counters."""
     lines = [line.split() for line in run_in(namespace, "cat", "/proc/net/netstat").splitlines()]
-    names, values = [line for line in lines if line[0] == "TcpExt:"]
+    names, values = [line for line in lines if line[0] == group + ":"]
     return int(values[names.index(name)])
 
 

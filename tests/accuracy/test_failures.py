@@ -104,7 +104,7 @@ def test_loss_by_a_queue(namespaces, kind):
     else:
         assert dropped * 9 // 10 <= near["drops"]["QDISC_DROP"] <= dropped
     assert set(far["drops"]) <= {"TCP_OLD_DATA", "TCP_OLD_SEQUENCE"}
-    assert sum(far["drops"].values()) == duplicates
+    assert sum(far["drops"].values()) <= duplicates
 
 
 LOSES_EVERY_OTHER = """table ip npt {

@@ -58,10 +58,11 @@ static struct ring ring_open(void)
 	return ring;
 }
 
-static struct io_uring_cqe ring_next(struct ring *ring, unsigned int submit)
+/* Waits for the next completion; its flags, and what it says in *result. */
+static uint32_t ring_next(struct ring *ring, unsigned int submit, int *result)
 {
-	struct io_uring_cqe completion;
-	uint32_t head = *ring->cq_head;
+	const struct io_uring_cqe *completion;
+	uint32_t head = *ring->cq_head, flags;
 
 	while (head == __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE)) {
 		must(syscall(SYS_io_uring_enter, ring->fd, submit, 1, IORING_ENTER_GETEVENTS, NULL,
@@ -69,24 +70,25 @@ static struct io_uring_cqe ring_next(struct ring *ring, unsigned int submit)
 		     "io_uring_enter");
 		submit = 0;
 	}
-	completion = ring->completions[head & ring->cq_mask];
+	completion = &ring->completions[head & ring->cq_mask];
+	*result = completion->res;
+	flags = completion->flags;
 	__atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
-	return completion;
+	return flags;
 }
 
 /* Submits one entry and waits for its completion, and for the notice of a send without a copy. */
 static int ring_do(struct ring *ring, const struct io_uring_sqe *entry)
 {
 	uint32_t tail = *ring->sq_tail;
-	struct io_uring_cqe completion;
+	int result, nothing;
 
 	ring->entries[tail & ring->sq_mask] = *entry;
 	ring->sq_array[tail & ring->sq_mask] = tail & ring->sq_mask;
 	__atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
-	completion = ring_next(ring, 1);
-	if (completion.flags & IORING_CQE_F_MORE)
-		must(ring_next(ring, 0).flags & IORING_CQE_F_NOTIF, "notice of a send");
-	return completion.res;
+	if (ring_next(ring, 1, &result) & IORING_CQE_F_MORE)
+		must(ring_next(ring, 0, &nothing) & IORING_CQE_F_NOTIF, "notice of a send");
+	return result;
 }
 
 static const uint8_t write_ways[] = { IORING_OP_SEND, IORING_OP_WRITE, IORING_OP_WRITEV,
