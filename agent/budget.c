@@ -51,8 +51,8 @@ static bool check_cpu(struct npt_budget *budget, const struct npt_ladder *ladder
 		      const struct npt_usage *usage)
 {
 	uint64_t elapsed_ns = usage->now_ns - budget->last.now_ns;
-	uint64_t used_ns = usage->cpu_ns - budget->last.cpu_ns + usage->hooks_ns -
-			   budget->last.hooks_ns;
+	uint64_t used_ns =
+		usage->cpu_ns - budget->last.cpu_ns + usage->hooks_ns - budget->last.hooks_ns;
 	uint64_t millicores = elapsed_ns ? used_ns * 1000 / elapsed_ns : 0;
 	enum npt_rung next;
 

@@ -24,10 +24,10 @@ enum npt_rung {
 };
 
 struct npt_usage {
-	uint64_t now_ns;       /* CLOCK_MONOTONIC */
-	uint64_t now_unix_ms;  /* for the text */
-	uint64_t cpu_ns;       /* of this process, since its start */
-	uint64_t hooks_ns;     /* of our hooks in others, by calibration, since the start */
+	uint64_t now_ns;      /* CLOCK_MONOTONIC */
+	uint64_t now_unix_ms; /* for the text */
+	uint64_t cpu_ns;      /* of this process, since its start */
+	uint64_t hooks_ns;    /* of our hooks in others, by calibration, since the start */
 	uint64_t memory_kib;
 };
 

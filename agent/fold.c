@@ -237,6 +237,7 @@ bool npt_fold_queue(__u64 *seen_listen_drops, const struct npt_bpf_queue *now,
 	delta->queue.unsent_bytes = now->unsent_bytes;
 	delta->queue.accept_backlog = now->accept_backlog;
 	delta->queue.accept_backlog_max = now->accept_backlog_max;
+	delta->metrics[NPT_METRIC_RTT].min_micros = now->min_rtt_micros;
 	delta->queue.syn_backlog = now->syn_backlog;
 	delta->queue.listen_drops = advance(seen_listen_drops, now->listen_drops);
 	return delta->queue.listen_drops > 0 || now->accept_backlog > 0 || now->syn_backlog > 0;

@@ -30,6 +30,9 @@ void npt_fold_read_slot(struct npt_bpf_slot *live, struct npt_bpf_slot *copy);
 bool npt_fold_advance(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
 		      const struct npt_fold_names *names, struct npt_edge *delta);
 
-/* The same for what waits: gauges as they are, the counter among them as a difference. */
+/*
+ * The same for what waits: gauges as they are (the smallest RTT is one), the counter among them as
+ * a difference.
+ */
 bool npt_fold_queue(__u64 *seen_listen_drops, const struct npt_bpf_queue *now,
 		    struct npt_edge *delta);

@@ -13,6 +13,8 @@
 
 static const uint8_t v4_mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+static const uint8_t nobody[16];
+
 static bool is_v4(const uint8_t address[16])
 {
 	return memcmp(address, v4_mapped_prefix, sizeof(v4_mapped_prefix)) == 0;
@@ -89,7 +91,8 @@ void npt_identity_fill(struct npt_probe *probe, const struct npt_bpf_slot *slot,
 
 	fill_process(probe, &slot->key.process, &edge->process);
 	edge->role = role_of(slot->key.role);
-	(void)snprintf(edge->transport, sizeof(edge->transport), "tcp");
+	(void)snprintf(edge->transport, sizeof(edge->transport),
+		       slot->key.transport == NPT_BPF_UDP ? "udp" : "tcp");
 	(void)snprintf(edge->protocol, sizeof(edge->protocol), "unknown");
 	edge->tls = NPT_TLS_UNKNOWN;
 	memset(peer, 0, sizeof(*peer));
@@ -99,8 +102,8 @@ void npt_identity_fill(struct npt_probe *probe, const struct npt_bpf_slot *slot,
 		return;
 	}
 	peer->kind = NPT_PEER_ADDRESS;
-	if (slot->key.role == NPT_BPF_LISTENER)
-		return; /* its peer is whoever comes */
+	if (memcmp(slot->key.peer_address, nobody, sizeof(nobody)) == 0)
+		return; /* a listener's peer is whoever comes; of a datagram it may be unknown */
 	npt_identity_address(slot->key.peer_address, peer->address);
 	if (slot->key.role == NPT_BPF_CLIENT)
 		npt_identity_endpoint(slot->key.peer_address, slot->key.peer_port, peer->asked);

@@ -443,6 +443,7 @@ void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct np
 			      npt_probe_loss(measure->probe, NPT_LOSS_TASK);
 	report->lost.edges = npt_probe_other_connections(measure->probe, scope);
 	report->other_edges = report->lost.edges;
+	report->cost.hooks_ms = hooks_ns(measure) / NPT_NS_PER_MS;
 	report->cost.ns_per_operation = npt_probe_ns_per_operation(measure->probe);
 	if (measure->options.operations && report->cost.ns_per_operation == 0)
 		npt_report_set_unavailable(report, "cost.nanosPerOperation",

@@ -73,6 +73,54 @@ static void describe_losses(const struct npt_probe_abilities *can, struct npt_re
 					   "the kernel lacks the tracepoint tcp_retransmit_skb");
 }
 
+struct source {
+	const char *metric;
+	const char *text;
+};
+
+/* Counters that are the kernel's own, or have one way only. */
+static const struct source fixed_sources[] = {
+	{ "sent", "tcp_sock: snd_nxt, snd_una, bytes_acked, data_segs_out" },
+	{ "received", "tcp_sock: bytes_received, data_segs_in" },
+	{ "retransmit", "tcp_sock: total_retrans, bytes_retrans, dsack_dups" },
+	{ "retransmit.tailLoss", "tcp_retransmit_skb" },
+	{ "limited", "tcp_sock: chrono_stat, chrono_start" },
+	{ "queue",
+	  "tcp_sock: rcv_nxt, copied_seq, write_seq, snd_nxt; sock: sk_ack_backlog, sk_drops" },
+	{ "rtt.min", "tcp_sock: rtt_min" },
+	{ "connect", "inet_sock_set_state: SYN_SENT to ESTABLISHED" },
+	{ "connections", "inet_sock_set_state" },
+	{ "drops", "kfree_skb" },
+	{ "resets", "tcp_send_reset, tcp_receive_reset" },
+};
+
+static void describe_sources(const struct npt_probe_abilities *can, const struct npt_layers *layers,
+			     struct npt_report *report)
+{
+	const char *times =
+		can->trampolines ? "fexit inet_accept" : "slices of sys_enter, sys_exit";
+	const char *send = can->lengths ? "sock_send_length" : "fexit inet_sendmsg";
+	const char *receive = can->lengths ? "sock_recv_length" : "fexit inet_recvmsg";
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(fixed_sources); i++)
+		npt_report_set_source(report, fixed_sources[i].metric, fixed_sources[i].text);
+	if (!layers->operations)
+		return;
+	npt_report_set_source(report, "accept.micros", times);
+	npt_report_set_source(report, "close.micros",
+			      can->trampolines ? "fentry, fexit inet_release"
+					       : "slices of sys_enter, sys_exit");
+	npt_report_set_source(report, "write", send);
+	npt_report_set_source(report, "write.micros",
+			      can->trampolines ? "fentry inet_sendmsg" : "tcp_sendmsg_locked");
+	npt_report_set_source(report, "read", receive);
+	npt_report_set_source(report, "read.micros",
+			      can->trampolines ? "fentry inet_recvmsg" : "slices of sys_enter");
+	npt_report_set_source(report, "rtt", "tcp_sock: srtt_us at each write");
+	npt_report_set_source(report, "response", "sk_data_ready and the begin of writes");
+	npt_report_set_source(report, "unread", "sk_data_ready and the end of reads");
+}
+
 void npt_sources_describe(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			  struct npt_report *report)
 {
@@ -80,4 +128,5 @@ void npt_sources_describe(const struct npt_probe_abilities *can, const struct np
 	npt_report_set_unavailable(report, "tls", "not measured by this version");
 	describe_operations(can, layers, report);
 	describe_losses(can, report);
+	describe_sources(can, layers, report);
 }

@@ -172,6 +172,8 @@ static __noinline __u32 npt_conn_own_current(struct npt_conn *conn)
 
 	if (!conn)
 		return NPT_SLOT_NONE;
+	if (npt_is_kernel_thread()) /* works for somebody: MPTCP's worker closes subflows */
+		return npt_conn_own(conn, &conn->owner);
 	npt_process_current(&owner, conn->scope);
 	return npt_conn_own(conn, &owner);
 }
@@ -322,6 +324,16 @@ static __always_inline void npt_conn_fold_once(struct npt_conn *conn, struct tcp
 		NPT_FOLD32(conn, slot, limited_jiffies[i]);
 }
 
+/* The kernel keeps it of the last 5 minutes; ~0 until there is a sample. */
+static __always_inline void npt_conn_min_rtt(const struct npt_conn *conn, struct tcp_sock *tp)
+{
+	__u32 index = conn->slot, micros = tp->rtt_min.s[0].v;
+	struct npt_bpf_queue *queue = bpf_map_lookup_elem(&npt_queues, &index);
+
+	if (queue && micros != ~0U && (!queue->min_rtt_micros || micros < queue->min_rtt_micros))
+		queue->min_rtt_micros = micros ? micros : 1;
+}
+
 static __noinline int npt_conn_fold(struct npt_conn *conn, struct tcp_sock *tp,
 				    struct npt_bpf_slot *slot)
 {
@@ -330,6 +342,7 @@ static __noinline int npt_conn_fold(struct npt_conn *conn, struct tcp_sock *tp,
 	if (!conn || !tp || !slot)
 		return 0;
 	closed_before = conn->flags & NPT_CONN_CLOSED;
+	npt_conn_min_rtt(conn, tp);
 	npt_conn_fold_once(conn, tp, slot);
 	if (!closed_before && (conn->flags & NPT_CONN_CLOSED))
 		npt_conn_fold_once(conn, tp, slot);

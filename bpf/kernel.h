@@ -65,6 +65,15 @@ struct inet_connection_sock {
 	__u8 icsk_ca_state : 5;
 };
 
+struct minmax_sample {
+	__u32 t;
+	__u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
+};
+
 struct tcp_sock {
 	__u32 data_segs_out;
 	__u32 data_segs_in;
@@ -79,6 +88,7 @@ struct tcp_sock {
 	__u64 bytes_retrans;
 	__u32 total_retrans;
 	__u32 dsack_dups;
+	struct minmax rtt_min;
 	__u32 chrono_start; /* jiffies */
 	__u32 chrono_stat[3];
 	__u8 chrono_type : 2; /* enum tcp_chrono: 1 is the first of chrono_stat */
@@ -139,10 +149,18 @@ struct task_struct {
 	struct files_struct *files;
 };
 
-/* Registers at a system call: its number and its first argument (x86-64 | arm64). */
+/* Registers at a system call: its number and some arguments (x86-64 | arm64). */
 struct pt_regs {
 	unsigned long di;
+	unsigned long si;
+	unsigned long r8;
 	unsigned long orig_ax;
+};
+
+struct pt_regs___arm64 {
+	__u64 regs[31];
+	__u64 orig_x0;
+	int syscallno;
 };
 
 /* How the kernel keeps our entries with a socket (linux/bpf_local_storage.h). */
@@ -174,11 +192,6 @@ struct bpf_local_storage_elem {
 
 struct bpf_local_storage {
 	struct hlist_head list;
-};
-
-struct pt_regs___arm64 {
-	__u64 orig_x0;
-	int syscallno;
 };
 
 struct bpf_iter__task_file {
@@ -215,6 +228,7 @@ enum {
 #define SOCK_DONE       1 /* bit of skc_flags: the peer's FIN is in (tcp_fin()) */
 #define AF_INET         2
 #define AF_INET6        10
+#define IPPROTO_UDP     17
 #define IPPROTO_TCP     6
 #define MSG_PEEK        2
 #define MSG_ERRQUEUE    0x2000

@@ -9,6 +9,7 @@
  * misses: a connect that fails before its SYN (ENETUNREACH), which never leaves CLOSE.
  */
 #include "bpf/connection.bpf.h"
+#include "bpf/slices.bpf.h"
 
 /* connect() and listen() run in the process that asks, so the current task is the owner. */
 static __always_inline void npt_begin(struct sock *sk, __u32 role)
@@ -156,7 +157,8 @@ int BPF_PROG(npt_set_state, struct sock *sk, int old_state, int new_state)
 	if (new_state == TCP_SYN_RECV && conn->role == NPT_BPF_LISTENER) {
 		npt_begin_child(conn);
 	} else if (new_state == TCP_ESTABLISHED) {
-		npt_established(conn, sk);
+		if (!(conn->flags & NPT_CONN_ESTABLISHED))
+			npt_established(conn, sk);
 	} else if (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK) {
 		/* Only close() and shutdown() lead here: the current process holds the socket. */
 		if (conn->slot == NPT_SLOT_NONE)

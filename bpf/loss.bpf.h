@@ -29,43 +29,71 @@ static __always_inline struct npt_conn *npt_conn_of_packet(struct sk_buff *skb, 
 	return sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
 }
 
-#define ETH_P_IP 0x0800
+struct npt_packet {
+	struct npt_endpoint_key source;
+	struct npt_endpoint_key destination;
+	bool bare; /* nothing but an acknowledgement or a reset */
+};
 
-/* Both ends of a TCP packet over IPv4 or IPv6, by its headers; false if it is none. */
-static __always_inline bool npt_packet_ends(struct sk_buff *skb, struct npt_endpoint_key *source,
-					    struct npt_endpoint_key *destination)
+#define NPT_TCP_FIN_SYN 3
+
+/* Ports, and whether there is anything that TCP would send again. */
+static __always_inline bool npt_packet_tcp(struct npt_packet *packet, const unsigned char *tcp,
+					   __u32 tcp_bytes)
+{
+	__u8 header[14];
+
+	if (bpf_probe_read_kernel(header, sizeof(header), tcp))
+		return false;
+	packet->source.port = header[0] << 8 | header[1];
+	packet->destination.port = header[2] << 8 | header[3];
+	packet->bare = tcp_bytes <= (header[12] >> 4) * 4U && !(header[13] & NPT_TCP_FIN_SYN);
+	return true;
+}
+
+/* A TCP packet over IPv4 or IPv6, by its headers; false if it is none. */
+static __always_inline bool npt_packet_read(struct sk_buff *skb, struct npt_packet *packet)
 {
 	unsigned char *ip = skb->head + skb->network_header;
 	__u8 header[40] = {};
-	__be16 ports[2];
-	__u32 size;
+	__u32 size, bytes;
 
 	if (bpf_probe_read_kernel(header, sizeof(header), ip))
 		return false;
-	if (header[0] >> 4 == 4) {
-		npt_address(source->address, AF_INET, *(__be32 *)&header[12], NULL);
-		npt_address(destination->address, AF_INET, *(__be32 *)&header[16], NULL);
+	if (header[0] >> 4 == 4 && header[9] == IPPROTO_TCP) {
 		size = (header[0] & 15) * 4;
-		if (header[9] != IPPROTO_TCP)
-			return false;
-	} else {
-		__builtin_memcpy(source->address, &header[8], 16);
-		__builtin_memcpy(destination->address, &header[24], 16);
+		bytes = (header[2] << 8 | header[3]) - size;
+		npt_address(packet->source.address, AF_INET, *(__be32 *)&header[12], NULL);
+		npt_address(packet->destination.address, AF_INET, *(__be32 *)&header[16], NULL);
+	} else if (header[0] >> 4 == 6 && header[6] == IPPROTO_TCP) {
 		size = sizeof(header);
-		if (header[0] >> 4 != 6 || header[6] != IPPROTO_TCP)
-			return false;
-	}
-	if (bpf_probe_read_kernel(ports, sizeof(ports), ip + size))
+		bytes = header[4] << 8 | header[5];
+		__builtin_memcpy(packet->source.address, &header[8], 16);
+		__builtin_memcpy(packet->destination.address, &header[24], 16);
+	} else {
 		return false;
-	source->port = bpf_ntohs(ports[0]);
-	destination->port = bpf_ntohs(ports[1]);
-	return true;
+	}
+	return npt_packet_tcp(packet, ip + size, bytes);
+}
+
+/*
+ * A bare acknowledgement that comes to a socket which has no use for it any more is thrown away
+ * like any other packet, but nothing is lost with it.
+ */
+static __noinline bool npt_drop_is_nothing(struct sk_buff *skb, int reason)
+{
+	struct npt_packet packet = {};
+
+	if (!skb ||
+	    (reason != (int)npt_reason_not_specified && reason != (int)npt_reason_tcp_close))
+		return false;
+	return npt_packet_read(skb, &packet) && packet.bare;
 }
 
 /* A packet that nobody owns any more: the edge of the client that sent it or was to get it. */
 static __noinline __u32 npt_slot_of_packet(struct sk_buff *skb)
 {
-	struct npt_endpoint_key source = {}, destination = {};
+	struct npt_packet packet = {};
 	struct npt_bpf_scope *scope;
 	struct net_device *device;
 	__u32 netns, *slot;
@@ -75,13 +103,13 @@ static __noinline __u32 npt_slot_of_packet(struct sk_buff *skb)
 	device = skb->dev;
 	netns = BPF_CORE_READ(device, nd_net.net, ns.inum);
 	scope = bpf_map_lookup_elem(&npt_scopes, &netns);
-	if (!scope || scope->by_process || !npt_packet_ends(skb, &source, &destination))
+	if (!scope || scope->by_process || !npt_packet_read(skb, &packet))
 		return NPT_SLOT_NONE;
-	source.scope = scope->id;
-	destination.scope = scope->id;
-	slot = bpf_map_lookup_elem(&npt_client_ends, &destination);
+	packet.source.scope = scope->id;
+	packet.destination.scope = scope->id;
+	slot = bpf_map_lookup_elem(&npt_client_ends, &packet.destination);
 	if (!slot)
-		slot = bpf_map_lookup_elem(&npt_client_ends, &source);
+		slot = bpf_map_lookup_elem(&npt_client_ends, &packet.source);
 	return slot ? *slot : NPT_SLOT_NONE;
 }
 
@@ -128,11 +156,13 @@ int npt_drop(unsigned long long *arguments)
 	if (npt_drop_arguments >= 4)
 		rx_sk = (struct sock *)arguments[3];
 	conn = npt_conn_of_packet(skb, rx_sk);
+	if (conn && npt_drop_is_nothing(skb, reason))
+		return 0;
 	if (conn && conn->slot == NPT_SLOT_NONE) {
 		npt_drop_early(conn, reason);
 		return 0;
 	}
-	if (!conn && (rx_sk || skb->sk || !skb->dev))
+	if (!conn && (rx_sk || skb->sk || !skb->dev || npt_drop_is_nothing(skb, reason)))
 		return 0;
 	slot = npt_slot(conn ? conn->slot : npt_slot_of_packet(skb));
 	if (slot)

@@ -8,6 +8,7 @@
  *	lifecycle   connect, establish, close       always
  *	loss        drops, resets                   always
  *	operations  reads and writes                layer Operations
+ *	datagrams   the same of UDP                 layer Operations
  *	turns       response and unread times       layer Operations
  *	trampolines begins of operations            layer Operations, where fentry is to be had
  *	slices      the same by system calls        elsewhere, a fraction of the time

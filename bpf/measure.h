@@ -144,8 +144,8 @@ struct npt_bpf_queue {
 	__u32 accept_backlog;
 	__u32 accept_backlog_max;
 	__u32 syn_backlog;
-	__u32 padding;
-	__u64 listen_drops; /* a counter */
+	__u32 min_rtt_micros; /* 0: unknown */
+	__u64 listen_drops;   /* a counter */
 };
 
 /* By network namespace (inode number; the agent holds the namespace open, so it is not reused). */

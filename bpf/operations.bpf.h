@@ -10,15 +10,28 @@
  * splice() from a socket is no sock_recvmsg(). It reads by tcp_read_sock(), once per kernel chunk,
  * which like every reader ends in tp_btf/tcp_rcv_space_adjust (4.16+).
  */
+#include "bpf/datagrams.bpf.h"
+#include "bpf/lifecycle.bpf.h"
 #include "bpf/slices.bpf.h"
 #include "bpf/turns.bpf.h"
 
-static __always_inline struct npt_bpf_slot *npt_operation_slot(struct npt_conn *conn)
+/* With data in its SYN (TCP Fast Open) a connection is used before its handshake is over. */
+static __noinline __u32 npt_conn_first_operation(struct sock *sk, struct npt_conn *conn)
+{
+	if (!sk || !conn)
+		return NPT_SLOT_NONE;
+	if (conn->role == NPT_BPF_SERVER && !(conn->flags & NPT_CONN_ESTABLISHED))
+		npt_established(conn, sk);
+	return npt_conn_own_current(conn);
+}
+
+static __always_inline struct npt_bpf_slot *npt_operation_slot(struct sock *sk,
+							       struct npt_conn *conn)
 {
 	__u32 index = conn->slot;
 
 	if (index == NPT_SLOT_NONE)
-		index = npt_conn_own_current(conn);
+		index = npt_conn_first_operation(sk, conn);
 	return npt_slot(index);
 }
 
@@ -37,7 +50,7 @@ static __always_inline void npt_write_begins(struct sock *sk, struct npt_conn *c
 	if (!tp)
 		return;
 	if (conn->slot == NPT_SLOT_NONE)
-		npt_conn_own_current(conn);
+		npt_conn_first_operation(sk, conn);
 	if (conn->role == NPT_BPF_SERVER)
 		npt_turn_server_write(conn, tp, now_ns);
 	else
@@ -56,7 +69,7 @@ int BPF_PROG(npt_write_begin, struct sock *sk)
 
 static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *conn, int result)
 {
-	struct npt_bpf_slot *slot = npt_operation_slot(conn);
+	struct npt_bpf_slot *slot = npt_operation_slot(sk, conn);
 	__u64 started_ns = conn->write_started_ns, now_ns;
 	struct tcp_sock *tp;
 
@@ -78,14 +91,25 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 		npt_turn_server_write(conn, tp, now_ns);
 }
 
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(npt_write_end, struct sock *sk, int result, int flags)
+static __always_inline int npt_sent(struct sock *sk, int result)
 {
 	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
 
-	if (conn)
+	if (!conn && sk->sk_protocol == IPPROTO_UDP)
+		conn = npt_datagram_conn(sk, NPT_BPF_CLIENT);
+	if (!conn)
+		return 0;
+	if (conn->flags & NPT_CONN_DATAGRAM)
+		npt_datagram_sent(sk, conn, result);
+	else
 		npt_write_ends(sk, conn, result);
 	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(npt_write_end, struct sock *sk, int result, int flags)
+{
+	return npt_sent(sk, result);
 }
 
 static __always_inline void npt_read_counts(struct sock *sk, struct npt_conn *conn,
@@ -117,7 +141,7 @@ static __always_inline __u64 npt_read_took(struct npt_conn *conn, __u64 now_ns)
 static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn, int result,
 					  int flags)
 {
-	struct npt_bpf_slot *slot = npt_operation_slot(conn);
+	struct npt_bpf_slot *slot = npt_operation_slot(sk, conn);
 	__u64 now_ns = bpf_ktime_get_ns(), took_ns = npt_read_took(conn, now_ns);
 
 	if (!slot || result <= 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
@@ -127,14 +151,25 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 		npt_metric_time(&slot->metrics[NPT_BPF_READ], took_ns);
 }
 
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(npt_read_end, struct sock *sk, int result, int flags)
+static __always_inline int npt_received(struct sock *sk, int result, int flags)
 {
 	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
 
-	if (conn)
+	if (!conn && sk->sk_protocol == IPPROTO_UDP && result >= 0)
+		conn = npt_datagram_conn(sk, NPT_BPF_SERVER);
+	if (!conn)
+		return 0;
+	if (!(conn->flags & NPT_CONN_DATAGRAM))
 		npt_read_ends(sk, conn, result, flags);
+	else if (!(flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		npt_datagram_received(sk, conn, result);
 	return 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(npt_read_end, struct sock *sk, int result, int flags)
+{
+	return npt_received(sk, result, flags);
 }
 
 /* Of all readers it asks only those in splice(): the others end in sock_recv_length. */
@@ -149,11 +184,42 @@ int BPF_PROG(npt_read_spliced, struct sock *sk)
 	if (!conn || npt_call_number(bpf_get_current_task_btf()) != npt_splice_number)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	slot = npt_operation_slot(conn);
+	slot = npt_operation_slot(sk, conn);
 	if (!tp || !slot)
 		return 0;
 	bytes = tp->copied_seq - conn->copied_seq;
 	if ((__s32)bytes > 0)
 		npt_read_counts(sk, conn, slot, bytes, bpf_ktime_get_ns());
+	return 0;
+}
+
+/*
+ * tp_btf/sk_data_ready (6.3+) fires when a segment's payload (or a FIN, a datagram, a connection at
+ * a listener) becomes readable, in whatever context, with the socket locked: once per segment that
+ * is taken in, on every socket of the node.
+ */
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(npt_data_ready, struct sock *sk)
+{
+	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct tcp_sock *tp;
+	__u64 now_ns;
+
+	if (!conn || conn->role == NPT_BPF_LISTENER)
+		return 0;
+	if (conn->flags & NPT_CONN_DATAGRAM) {
+		npt_datagram_ready(conn);
+		return 0;
+	}
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp || (__s32)npt_unread_bytes(tp) <= 0)
+		return 0;
+	now_ns = bpf_ktime_get_ns();
+	if (!conn->ready_ns)
+		conn->ready_ns = now_ns;
+	if (conn->role == NPT_BPF_SERVER)
+		conn->request_ns = now_ns;
+	else
+		npt_turn_client_data(conn, tp, now_ns);
 	return 0;
 }

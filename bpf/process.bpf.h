@@ -45,6 +45,11 @@ static __always_inline void npt_time_process(__u32 pid)
 		bpf_map_update_elem(&npt_timed_pids, &pid, &yes, BPF_ANY);
 }
 
+static __always_inline bool npt_is_kernel_thread(void)
+{
+	return !bpf_get_current_task_btf()->mm;
+}
+
 /* The current process as an owner, remembered. */
 static __always_inline void npt_process_current(struct npt_bpf_process_key *key, __u32 scope)
 {

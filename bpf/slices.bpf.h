@@ -15,6 +15,7 @@
  *
  * Where trampolines are to be had (trampolines.bpf.h), none of this is attached.
  */
+#include "bpf/call.bpf.h"
 #include "bpf/connection.bpf.h"
 
 enum npt_call_kind {
@@ -45,25 +46,6 @@ struct {
 const volatile __u8 npt_call_kinds[512] = {};
 const volatile __u32 npt_splice_number = 0;
 
-/* The helper's pointer is one that the verifier trusts: plain loads, no call. */
-static __always_inline __u64 npt_call_number(struct task_struct *task)
-{
-#if defined(__TARGET_ARCH_arm64)
-	return (__u64)((struct pt_regs___arm64 *)bpf_task_pt_regs(task))->syscallno;
-#else
-	return ((struct pt_regs *)bpf_task_pt_regs(task))->orig_ax;
-#endif
-}
-
-static __always_inline __u64 npt_call_descriptor(struct task_struct *task)
-{
-#if defined(__TARGET_ARCH_arm64)
-	return ((struct pt_regs___arm64 *)bpf_task_pt_regs(task))->orig_x0;
-#else
-	return ((struct pt_regs *)bpf_task_pt_regs(task))->di;
-#endif
-}
-
 /* Takes the start of the call that the current thread is in: its duration, or 0. */
 static __always_inline __u64 npt_call_take(__u32 kind)
 {
@@ -76,7 +58,7 @@ static __always_inline __u64 npt_call_take(__u32 kind)
 	started = call->started_ns;
 	call->started_ns = 0;
 	if (call->kind != kind || call->number != npt_call_number(task) ||
-	    call->descriptor != npt_call_descriptor(task))
+	    call->descriptor != npt_call_argument(task, 0))
 		return 0;
 	return bpf_ktime_get_ns() - started;
 }
@@ -114,7 +96,7 @@ int BPF_PROG(npt_sys_enter, struct pt_regs *regs, long number)
 		return 0;
 	}
 	call->number = (__u64)number;
-	call->descriptor = npt_call_descriptor(task);
+	call->descriptor = npt_call_argument(task, 0);
 	call->kind = kind;
 	call->closing_slot = NPT_SLOT_NONE;
 	call->slice = npt_slice_number;

@@ -18,6 +18,8 @@ enum npt_conn_flag {
 	NPT_CONN_SYN = 4,         /* our SYN is part of the sequence numbers that we subtract */
 	NPT_CONN_FIN_QUEUED = 8,  /* the FIN is part of write_seq */
 	NPT_CONN_CLOSED = 16,
+	NPT_CONN_DATAGRAM = 32, /* a UDP socket */
+	NPT_CONN_MANY = 64,     /* that has sent to more than one destination */
 };
 
 /*
@@ -31,7 +33,7 @@ struct npt_conn {
 	__u32 role;
 	struct npt_bpf_process_key owner; /* until it has one: the listener's */
 	__u8 local_address[16];
-	__u8 peer_address[16];
+	__u8 peer_address[16] __attribute__((aligned(8)));
 	__u16 local_port;
 	__u16 peer_port;
 	__u32 syn_retransmits;
@@ -199,6 +201,7 @@ struct {
 const volatile __u32 npt_reason_not_specified = 0;
 const volatile __u32 npt_reason_queue_purge = 0;
 const volatile __u32 npt_reason_consumed = 0;
+const volatile __u32 npt_reason_tcp_close = 0;
 /* How many arguments the running kernel's tracepoints have. */
 const volatile __u32 npt_drop_arguments = 4;
 const volatile __u32 npt_reset_arguments = 3;

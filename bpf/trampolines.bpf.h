@@ -24,12 +24,7 @@ static __always_inline int npt_trampoline_write(struct socket *socket)
 
 static __always_inline int npt_trampoline_written(struct socket *socket, int result)
 {
-	struct sock *sk = socket->sk;
-	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
-
-	if (conn)
-		npt_write_ends(sk, conn, result);
-	return 0;
+	return socket->sk ? npt_sent(socket->sk, result) : 0;
 }
 
 /* Two threads that read from one socket at once: the time of the last to begin is taken. */
@@ -47,12 +42,7 @@ static __always_inline int npt_trampoline_read(struct socket *socket)
 
 static __always_inline int npt_trampoline_was_read(struct socket *socket, int flags, int result)
 {
-	struct sock *sk = socket->sk;
-	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
-
-	if (conn)
-		npt_read_ends(sk, conn, result, flags);
-	return 0;
+	return socket->sk ? npt_received(socket->sk, result, flags) : 0;
 }
 
 SEC("fentry/inet_sendmsg")
@@ -119,7 +109,7 @@ int BPF_PROG(npt_end_accept, struct socket *socket, struct socket *accepted)
 	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
 
 	if (conn && conn->role == NPT_BPF_SERVER)
-		npt_accept_waited(conn, npt_operation_slot(conn));
+		npt_accept_waited(conn, npt_operation_slot(sk, conn));
 	return 0;
 }
 

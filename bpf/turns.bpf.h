@@ -13,10 +13,6 @@
  * Unread runs from the moment when data is there and nothing else waits, or from the end of a read
  * that left some, to the end of the next read. So the sum of it is the time for which data waited
  * for the program.
- *
- * tp_btf/sk_data_ready (6.3+) fires when a segment's payload (or a FIN, or a connection at a
- * listener) becomes readable, in whatever context, with the socket locked: once per segment that is
- * taken in, on every socket of the node.
  */
 #include "bpf/connection.bpf.h"
 
@@ -86,26 +82,4 @@ static __always_inline void npt_turn_read(struct npt_conn *conn, struct tcp_sock
 	__sync_lock_test_and_set(&conn->ready_ns, 0);
 	if ((__s32)npt_unread_bytes(tp) > 0)
 		__sync_val_compare_and_swap(&conn->ready_ns, 0, now_ns);
-}
-
-SEC("tp_btf/sk_data_ready")
-int BPF_PROG(npt_data_ready, struct sock *sk)
-{
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
-	struct tcp_sock *tp;
-	__u64 now_ns;
-
-	if (!conn || conn->role == NPT_BPF_LISTENER)
-		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp || (__s32)npt_unread_bytes(tp) <= 0)
-		return 0;
-	now_ns = bpf_ktime_get_ns();
-	if (!conn->ready_ns)
-		conn->ready_ns = now_ns;
-	if (conn->role == NPT_BPF_SERVER)
-		conn->request_ns = now_ns;
-	else
-		npt_turn_client_data(conn, tp, now_ns);
-	return 0;
 }

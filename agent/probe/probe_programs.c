@@ -176,9 +176,13 @@ static void set_constants(struct npt_probe *probe)
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(timed_calls); i++)
 		rodata->npt_call_kinds[timed_calls[i].number] = timed_calls[i].kind;
 	rodata->npt_splice_number = SYS_splice;
+	rodata->npt_sendto_number = SYS_sendto;
+	rodata->npt_sendmsg_number = SYS_sendmsg;
+	rodata->npt_sendmmsg_number = SYS_sendmmsg;
 	rodata->npt_reason_not_specified = npt_features_reason(features, "NOT_SPECIFIED");
 	rodata->npt_reason_queue_purge = npt_features_reason(features, "QUEUE_PURGE");
 	rodata->npt_reason_consumed = npt_features_reason(features, "SKB_CONSUMED");
+	rodata->npt_reason_tcp_close = npt_features_reason(features, "TCP_CLOSE");
 	rodata->npt_drop_arguments =
 		(__u32)npt_features_tracepoint(features, NPT_TRACEPOINT_FREE_SKB);
 	rodata->npt_reset_arguments =

@@ -107,9 +107,9 @@ uint64_t npt_edge_time_micros(const struct npt_edge *edge)
 
 uint64_t npt_edge_rtt_micros(const struct npt_edge *edge)
 {
-	const struct npt_histogram *rtt = &edge->metrics[NPT_METRIC_RTT].micros;
+	const struct npt_metric *rtt = &edge->metrics[NPT_METRIC_RTT];
 
-	return npt_histogram_quantile_micros(rtt, 0);
+	return rtt->min_micros ? rtt->min_micros : npt_histogram_quantile_micros(&rtt->micros, 0);
 }
 
 uint64_t npt_edge_connections(const struct npt_edge *edge)

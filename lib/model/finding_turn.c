@@ -92,16 +92,16 @@ static bool may_be_heartbeats(const struct npt_edge *edge)
 	       edge->received.bytes <= turns * NPT_FINDING_HEARTBEAT_BYTES;
 }
 
-/* The path's own time, 0 if delayed ACKs may be in all that is known of it. */
-static uint64_t path_us(const struct npt_ends *ends)
+/*
+ * The path's own time, 0 if delayed ACKs may be in all that is known of it: the kernel's minimum
+ * leaves them out, and there is none in the RTT of a handshake.
+ */
+static uint64_t path_us(const struct npt_edge *edge)
 {
-	uint64_t path = 0;
-
-	if (ends->client && ends->client->connections.opened > 0)
-		path = npt_edge_rtt_micros(ends->client);
-	if (!path && ends->server && ends->server->connections.opened > 0)
-		path = npt_edge_rtt_micros(ends->server);
-	return path;
+	if (!edge ||
+	    (edge->connections.opened == 0 && edge->metrics[NPT_METRIC_RTT].min_micros == 0))
+		return 0;
+	return npt_edge_rtt_micros(edge);
 }
 
 static struct split split_at(const struct npt_ends *ends, uint32_t permille)
@@ -168,8 +168,10 @@ static void say_server(const struct npt_ends *ends, const struct split *split,
 static void judge_delay(const struct npt_ends *ends, const struct split *split,
 			struct npt_opinion *opinion)
 {
-	uint64_t path = path_us(ends);
+	uint64_t path = path_us(ends->client);
 
+	if (!path)
+		path = path_us(ends->server);
 	if (path < NPT_FINDING_DELAY_MIN_US ||
 	    (ends->server && path < NPT_FINDING_DOMINATES * split->server_us) ||
 	    path * NPT_FINDING_DOMINATES < split->total_us)

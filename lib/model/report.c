@@ -52,17 +52,26 @@ void npt_named_count_add(struct npt_named_count *counts, size_t max, const char 
 	}
 }
 
-void npt_report_set_unavailable(struct npt_report *report, const char *metric, const char *reason)
+static void set_reason(struct npt_named_reason *reasons, size_t max, const char *name,
+		       const char *reason)
 {
-	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX; i++) {
-		struct npt_named_reason *entry = &report->unavailable[i];
-
-		if (entry->name[0] != '\0' && strcmp(entry->name, metric) != 0)
+	for (size_t i = 0; i < max; i++) {
+		if (reasons[i].name[0] != '\0' && strcmp(reasons[i].name, name) != 0)
 			continue;
-		(void)snprintf(entry->name, sizeof(entry->name), "%s", metric);
-		(void)snprintf(entry->reason, sizeof(entry->reason), "%s", reason);
+		(void)snprintf(reasons[i].name, sizeof(reasons[i].name), "%s", name);
+		(void)snprintf(reasons[i].reason, sizeof(reasons[i].reason), "%s", reason);
 		return;
 	}
+}
+
+void npt_report_set_unavailable(struct npt_report *report, const char *metric, const char *reason)
+{
+	set_reason(report->unavailable, NPT_REPORT_UNAVAILABLE_MAX, metric, reason);
+}
+
+void npt_report_set_source(struct npt_report *report, const char *metric, const char *source)
+{
+	set_reason(report->sources, NPT_REPORT_SOURCES_MAX, metric, source);
 }
 
 enum npt_quality npt_metric_quality(enum npt_metric_id id, const struct npt_metric *metric)

@@ -31,6 +31,7 @@
 #define NPT_EDGE_DROPS_MAX         8
 #define NPT_EDGE_RESETS_MAX        5
 #define NPT_REPORT_UNAVAILABLE_MAX 24
+#define NPT_REPORT_SOURCES_MAX     24
 #define NPT_REPORT_DEGRADED_MAX    8
 #define NPT_NUMBER_MAX             ((UINT64_C(1) << 53) - 1)
 
@@ -88,6 +89,8 @@ enum npt_metric_id {
 struct npt_metric {
 	uint64_t count;
 	uint64_t bytes;      /* write and read only */
+	uint64_t min_micros; /* rtt only: the kernel's own minimum, without delayed ACKs; 0: unknown
+			      */
 	uint64_t overlapped; /* response only: turns left out, since messages crossed each other */
 	enum npt_quality quality;
 	struct npt_histogram micros; /* micros.count = timed operations, <= count when sampled */
@@ -200,8 +203,10 @@ struct npt_report {
 		uint64_t edges;
 	} lost;
 	struct npt_named_reason unavailable[NPT_REPORT_UNAVAILABLE_MAX]; /* "" ends */
+	struct npt_named_reason sources[NPT_REPORT_SOURCES_MAX]; /* where each metric is from */
 	struct {
-		uint64_t cpu_ms;
+		uint64_t cpu_ms;   /* of the agent itself */
+		uint64_t hooks_ms; /* of its hooks in others: operations by ns_per_operation */
 		uint64_t ns_per_operation;
 		uint64_t memory_kib;
 		char degraded[NPT_REPORT_DEGRADED_MAX][NPT_TEXT_BYTES]; /* "" ends */
@@ -217,6 +222,7 @@ struct npt_edge *npt_report_add_edge(struct npt_report *report);
 /* Adds to the named count, or to the last place, renamed "other", when all are taken. */
 void npt_named_count_add(struct npt_named_count *counts, size_t max, const char *name,
 			 uint64_t count);
+void npt_report_set_source(struct npt_report *report, const char *metric, const char *source);
 void npt_report_set_unavailable(struct npt_report *report, const char *metric, const char *reason);
 
 /*

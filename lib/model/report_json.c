@@ -64,6 +64,8 @@ static json_t *metric_json(enum npt_metric_id id, const struct npt_metric *metri
 		npt_json_set_number(object, "bytes", metric->bytes);
 	if (id == NPT_METRIC_RESPONSE)
 		npt_json_set_number(object, "overlapped", metric->overlapped);
+	if (id == NPT_METRIC_RTT)
+		npt_json_set_number(object, "min", metric->min_micros);
 	npt_json_set_text(object, "quality", npt_quality_name(npt_metric_quality(id, metric)));
 	npt_json_set(object, "micros", histogram_json(&metric->micros));
 	return object;
@@ -216,13 +218,12 @@ static json_t *reference_json(const char *namespace_name, const char *name, cons
 	return object;
 }
 
-static json_t *unavailable_json(const struct npt_report *report)
+static json_t *named_reasons(const struct npt_named_reason *reasons, size_t max)
 {
 	json_t *object = json_object();
 
-	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && report->unavailable[i].name[0]; i++)
-		npt_json_set_text(object, report->unavailable[i].name,
-				  report->unavailable[i].reason);
+	for (size_t i = 0; i < max && reasons[i].name[0]; i++)
+		npt_json_set_text(object, reasons[i].name, reasons[i].reason);
 	return object;
 }
 
@@ -232,6 +233,7 @@ static json_t *cost_json(const struct npt_report *report)
 	json_t *degraded = json_array();
 
 	npt_json_set_number(object, "cpuMillis", report->cost.cpu_ms);
+	npt_json_set_number(object, "hooksMillis", report->cost.hooks_ms);
 	npt_json_set_number(object, "nanosPerOperation", report->cost.ns_per_operation);
 	npt_json_set_number(object, "memoryKiB", report->cost.memory_kib);
 	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && report->cost.degraded[i][0]; i++)
@@ -286,7 +288,9 @@ void npt_report_json_frame(const struct npt_report *report, char **before_ret, c
 	npt_json_set_number(lost, "events", report->lost.events);
 	npt_json_set_number(lost, "edges", report->lost.edges);
 	npt_json_set(tail, "lost", lost);
-	npt_json_set(tail, "unavailable", unavailable_json(report));
+	npt_json_set(tail, "unavailable",
+		     named_reasons(report->unavailable, NPT_REPORT_UNAVAILABLE_MAX));
+	npt_json_set(tail, "sources", named_reasons(report->sources, NPT_REPORT_SOURCES_MAX));
 	npt_json_set(tail, "cost", cost_json(report));
 	head_text = dump(head);
 	tail_text = dump(tail);

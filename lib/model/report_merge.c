@@ -18,6 +18,8 @@ static void merge_metric(struct npt_metric *into, const struct npt_metric *from)
 	into->count += from->count;
 	into->bytes += from->bytes;
 	into->overlapped += from->overlapped;
+	if (from->min_micros && (!into->min_micros || from->min_micros < into->min_micros))
+		into->min_micros = from->min_micros;
 	if (from->quality > into->quality)
 		into->quality = from->quality;
 	npt_histogram_merge(&into->micros, &from->micros);
@@ -120,4 +122,5 @@ void npt_report_merge(struct npt_report *into, const struct npt_report *later)
 	into->lost = later->lost;
 	into->cost = later->cost;
 	memcpy(into->unavailable, later->unavailable, sizeof(into->unavailable));
+	memcpy(into->sources, later->sources, sizeof(into->sources));
 }

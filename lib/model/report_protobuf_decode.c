@@ -187,6 +187,7 @@ static void read_metrics(struct reader *reader, const Npt__V1__Edge *from, struc
 		to->count = number(reader, "metric count", metric->count);
 		to->bytes = number(reader, "metric bytes", metric->bytes);
 		to->overlapped = number(reader, "overlapped", metric->overlapped);
+		to->min_micros = number(reader, "min", metric->min_micros);
 		read_histogram(reader, metric, &to->micros);
 	}
 }
@@ -283,23 +284,31 @@ static void read_edges(struct reader *reader, const Npt__V1__Report *from,
 		read_edge(reader, from->edge[i], &report->edges[report->edges_count++]);
 }
 
+static void read_reasons(struct reader *reader, const char *what, Npt__V1__NamedReason **from,
+			 size_t count, struct npt_named_reason *to, size_t max)
+{
+	if (count > max) {
+		fail(reader, EMSGSIZE, what, "has too many entries");
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		read_text(reader, what, from[i]->name, to[i].name, sizeof(to[i].name));
+		read_text(reader, what, from[i]->reason, to[i].reason, sizeof(to[i].reason));
+		if (to[i].name[0] == '\0')
+			fail(reader, EBADMSG, what, "has an empty name");
+	}
+}
+
 static void read_lists(struct reader *reader, const Npt__V1__Report *from,
 		       struct npt_report *report)
 {
-	if (from->n_unavailable > NPT_REPORT_UNAVAILABLE_MAX ||
-	    from->n_degraded > NPT_REPORT_DEGRADED_MAX) {
-		fail(reader, EMSGSIZE, "report", "has too many reasons");
+	read_reasons(reader, "unavailable", from->unavailable, from->n_unavailable,
+		     report->unavailable, NPT_REPORT_UNAVAILABLE_MAX);
+	read_reasons(reader, "sources", from->source, from->n_source, report->sources,
+		     NPT_REPORT_SOURCES_MAX);
+	if (from->n_degraded > NPT_REPORT_DEGRADED_MAX) {
+		fail(reader, EMSGSIZE, "degraded", "has too many entries");
 		return;
-	}
-	for (size_t i = 0; i < from->n_unavailable; i++) {
-		struct npt_named_reason *to = &report->unavailable[i];
-
-		read_text(reader, "unavailable", from->unavailable[i]->name, to->name,
-			  sizeof(to->name));
-		read_text(reader, "reason", from->unavailable[i]->reason, to->reason,
-			  sizeof(to->reason));
-		if (to->name[0] == '\0')
-			fail(reader, EBADMSG, "unavailable", "has an empty name");
 	}
 	for (size_t i = 0; i < from->n_degraded; i++) {
 		read_text(reader, "degraded", from->degraded[i], report->cost.degraded[i],
@@ -331,6 +340,7 @@ static void read_head(struct reader *reader, const Npt__V1__Report *from, struct
 	report->lost.edges = number(reader, "lost edges", from->lost_edges);
 	report->cost.cpu_ms = number(reader, "cost", from->cost_cpu_ms);
 	report->cost.ns_per_operation = number(reader, "cost", from->cost_ns_per_operation);
+	report->cost.hooks_ms = number(reader, "cost", from->cost_hooks_ms);
 	report->cost.memory_kib = number(reader, "cost", from->cost_memory_kib);
 }
 

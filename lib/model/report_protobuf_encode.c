@@ -31,6 +31,10 @@ static ProtobufCBinaryData binary(const char *value)
 
 _Static_assert(NPT_EDGE_RESETS_MAX <= NPT_EDGE_DROPS_MAX, "resets fit where drops do");
 
+#define REASONS_MAX                                                                                \
+	(NPT_REPORT_UNAVAILABLE_MAX > NPT_REPORT_SOURCES_MAX ? NPT_REPORT_UNAVAILABLE_MAX          \
+							     : NPT_REPORT_SOURCES_MAX)
+
 struct packed_counts {
 	Npt__V1__NamedCount values[NPT_EDGE_FAILED_MAX > NPT_EDGE_DROPS_MAX ? NPT_EDGE_FAILED_MAX
 									    : NPT_EDGE_DROPS_MAX];
@@ -71,6 +75,7 @@ static bool fill_metric(struct packed_metric *packed, uint32_t id, const struct 
 	message->count = saturated(metric->count);
 	message->bytes = saturated(metric->bytes);
 	message->overlapped = saturated(metric->overlapped);
+	message->min_micros = saturated(metric->min_micros);
 	message->sum_micros = saturated(micros->sum_micros);
 	message->max_micros = saturated(micros->max_micros);
 	message->bucket = packed->bucket;
@@ -82,7 +87,8 @@ static bool fill_metric(struct packed_metric *packed, uint32_t id, const struct 
 		packed->bucket_count[message->n_bucket_count++] = saturated(micros->buckets[i]);
 	}
 	return message->quality || message->count || message->bytes || message->overlapped ||
-	       message->sum_micros || message->max_micros || message->n_bucket;
+	       message->min_micros || message->sum_micros || message->max_micros ||
+	       message->n_bucket;
 }
 
 static void append_message(struct npt_buffer *out, const ProtobufCMessage *message)
@@ -197,25 +203,42 @@ static void fill_head(const struct npt_report *report, Npt__V1__Report *message)
 	message->lost_edges = saturated(report->lost.edges);
 	message->cost_cpu_ms = saturated(report->cost.cpu_ms);
 	message->cost_ns_per_operation = saturated(report->cost.ns_per_operation);
+	message->cost_hooks_ms = saturated(report->cost.hooks_ms);
 	message->cost_memory_kib = saturated(report->cost.memory_kib);
+}
+
+struct packed_reasons {
+	Npt__V1__NamedReason values[REASONS_MAX];
+	Npt__V1__NamedReason *pointers[REASONS_MAX];
+};
+
+static size_t fill_reasons(struct packed_reasons *packed, const struct npt_named_reason *reasons,
+			   size_t max)
+{
+	size_t count = 0;
+
+	for (; count < max && reasons[count].name[0]; count++) {
+		npt__v1__named_reason__init(&packed->values[count]);
+		packed->values[count].name = text(reasons[count].name);
+		packed->values[count].reason = text(reasons[count].reason);
+		packed->pointers[count] = &packed->values[count];
+	}
+	return count;
 }
 
 void npt_report_head_to_protobuf(const struct npt_report *report, struct npt_buffer *out)
 {
 	Npt__V1__Report message;
-	Npt__V1__NamedReason reasons[NPT_REPORT_UNAVAILABLE_MAX];
-	Npt__V1__NamedReason *pointers[NPT_REPORT_UNAVAILABLE_MAX];
+	struct packed_reasons unavailable, sources;
 	char *degraded[NPT_REPORT_DEGRADED_MAX];
 
 	npt__v1__report__init(&message);
 	fill_head(report, &message);
-	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && report->unavailable[i].name[0]; i++) {
-		npt__v1__named_reason__init(&reasons[i]);
-		reasons[i].name = text(report->unavailable[i].name);
-		reasons[i].reason = text(report->unavailable[i].reason);
-		pointers[message.n_unavailable++] = &reasons[i];
-	}
-	message.unavailable = pointers;
+	message.n_unavailable =
+		fill_reasons(&unavailable, report->unavailable, NPT_REPORT_UNAVAILABLE_MAX);
+	message.unavailable = unavailable.pointers;
+	message.n_source = fill_reasons(&sources, report->sources, NPT_REPORT_SOURCES_MAX);
+	message.source = sources.pointers;
 	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && report->cost.degraded[i][0]; i++)
 		degraded[message.n_degraded++] = text(report->cost.degraded[i]);
 	message.degraded = degraded;

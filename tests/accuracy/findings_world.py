@@ -2,18 +2,15 @@
 """The network of test_findings.py, and the programs in it.
 
 Three namespaces. In `one` both ends live together, so that the agent pairs them: by loopback, or by a
-relay (relay.c) that its own addresses are routed through. `near` and `far` have an end each, joined by
-a veth pair and by a second relay; each is measured by an agent of its own, as pods on two nodes are."""
-import json
+relay (findings/relay.c) that its own addresses are routed through. `near` and `far` have an end each,
+joined by a veth pair and by a second relay; each is measured by an agent of its own, as pods on two nodes
+are."""
 import os
-import pathlib
-import signal
 import subprocess
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-BUILD = pathlib.Path(os.environ.get("NPT_BUILD", HERE.parents[1] / "build/dev"))
-AGENT = os.environ.get("NPT_AGENT", str(BUILD / "agent/npt-agent"))
+from support import BUILD, Agent, Program, ip, run_in
+
 BEHAVIOUR, RELAY = (str(BUILD / "tests/accuracy" / name) for name in ("findings-behaviour", "findings-relay"))
 
 DEVICE = "npt-relay"
@@ -22,51 +19,14 @@ RELAYED = ("198.18.9.1", "198.18.9.2")
 LOOP = ("198.18.8.1", "198.18.8.2")  # both in `one`
 
 
-def ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True, timeout=30)
+class Ordered(Program):
+    """A program that is told what to do by lines and says when it is ready."""
 
-
-def inside(namespace, *command, **options):
-    return subprocess.run(["ip", "netns", "exec", namespace, *command], check=True, timeout=30, text=True,
-                          **options)
-
-
-class Program:
-    """A child that speaks lines; ended with all that it started, never left behind."""
-
-    def __init__(self, *command, **options):
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True, start_new_session=True, **options)
-
-    def say(self, text):
-        self.child.stdin.write(text + "\n")
+    def __init__(self, lines, *command):
+        super().__init__(*command)
+        self.child.stdin.write("".join(line + "\n" for line in lines) + "\n")
         self.child.stdin.flush()
-
-    def expect(self, word):
-        line = self.child.stdout.readline().strip()
-        assert line == word, f"{self.child.args} said {line!r}"
-
-    def end(self):
-        if self.child.returncode is None:  # nobody has waited for it: the number is its own still
-            os.killpg(self.child.pid, signal.SIGKILL)
-        self.child.wait(10)
-        self.child.stdin.close()
-        self.child.stdout.close()
-
-
-class Agent(Program):
-    def __init__(self, namespace):
-        super().__init__(AGENT, "run", "--netns", f"/run/netns/{namespace}", "--output", "json",
-                         "--log-level", "info", "--duration", "120", "--interval", "60",
-                         stderr=subprocess.PIPE)
-        line = self.child.stderr.readline()
-        assert "measuring" in line, line + self.child.stderr.read()
-
-    def report(self):
-        self.child.send_signal(signal.SIGINT)
-        lines, errors = self.child.communicate(timeout=30)
-        assert self.child.returncode == 0, errors
-        return json.loads(lines.splitlines()[-1])
+        assert self.line() == "ready"
 
 
 class World:
@@ -107,16 +67,13 @@ class World:
 
     def relays(self, rules):
         """rules: (port, delay in us, loss in permille). Called once, before anything is connected."""
-        text = "".join("%d %d %d\n" % rule for rule in rules)
         for names in ((self.one,), (self.near, self.far)):
-            relay = self.start(Program(RELAY, *names))
-            relay.say(text)
-            relay.expect("ready")
+            self.start(Ordered(["%d %d %d" % rule for rule in rules], RELAY, *names))
         for name, address in ((self.near, RELAYED[0]), (self.far, RELAYED[1])):
             self.up(name, address)
         self.up(self.one, *LOOP)
         # Its own addresses, yet out by the device: "local" is asked first only for what comes in there.
-        inside(self.one, "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0",
+        run_in(self.one, "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0",
                f"net.ipv4.conf.{DEVICE}.rp_filter=0", f"net.ipv4.conf.{DEVICE}.accept_local=1")
         ip("-n", self.one, "route", "add", "198.18.8.0/24", "dev", DEVICE, "table", "100")
         ip("-n", self.one, "rule", "add", "pref", "10", "iif", DEVICE, "lookup", "local")
@@ -131,18 +88,15 @@ class World:
         ip("-n", namespace, "link", "set", DEVICE, "txqueuelen", "20000", "up")
 
     def behave(self, namespace, role, lines):
-        program = self.start(Program("ip", "netns", "exec", namespace, BEHAVIOUR, role))
-        program.say("\n".join(lines) + "\n")
-        program.expect("ready")
-        return program
+        return self.start(Ordered(lines, "ip", "netns", "exec", namespace, BEHAVIOUR, role))
 
     def measure(self, ends, seconds):
         """ends: (namespace, role, lines); the servers first. Returns the reports by namespace."""
         programs = [self.behave(*end) for end in ends]
         names = sorted({namespace for namespace, _, _ in ends})
-        agents = {name: self.start(Agent(name)) for name in names}
+        agents = {name: self.start(Agent("--netns", f"/run/netns/{name}")) for name in names}
         for program in programs:
-            program.say("")
+            program.say()
         time.sleep(seconds)
         reports = {name: agent.report() for name, agent in agents.items()}
         for program in programs:

@@ -457,15 +457,12 @@ def remote_client(rng, address):
     return [end.truth]
 
 
-SCENARIOS = {function.__name__: function for function in (
-    mixed, mixed6, older, by_sendfile, exit_without_close, short_lived, prefork, no_operations,
-    refused, timed_out, accept_and_close, remote_server, remote_client)}
-
-
-def main():
+def run(scenarios):
+    """The program: one of these functions, by its name."""
+    by_name = {function.__name__: function for function in scenarios}
     scenario, seed, arguments = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
     try:
-        truth = SCENARIOS[scenario](random.Random(seed), *arguments)
+        truth = by_name[scenario](random.Random(seed), *arguments)
         print(json.dumps(truth), flush=True)
         sys.stdin.readline()
     finally:
@@ -475,4 +472,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run((mixed, mixed6, older, by_sendfile, exit_without_close, short_lived, prefork, no_operations,
+         refused, timed_out, accept_and_close, remote_server, remote_client))

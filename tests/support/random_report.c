@@ -101,6 +101,7 @@ void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
 		metric(state, &edge->metrics[i]);
 	edge->metrics[NPT_METRIC_RESPONSE].overlapped = number(state);
+	edge->metrics[NPT_METRIC_RTT].min_micros = number(state);
 	edge->retransmit.segments = number(state);
 	edge->retransmit.bytes = number(state);
 	edge->retransmit.syn = number(state);

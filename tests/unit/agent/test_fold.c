@@ -11,7 +11,17 @@ static void name_reason(const void *context, uint32_t reason, char *out, size_t 
 	(void)snprintf(out, size_bytes, "REASON_%u", reason);
 }
 
-static const struct npt_fold_names names = { .drop_reason = name_reason };
+static void name_reset(const void *context, uint32_t reason, char *out, size_t size_bytes)
+{
+	(void)context;
+	(void)snprintf(out, size_bytes, "RESET_%u", reason);
+}
+
+static const struct npt_fold_names names = {
+	.drop_reason = name_reason,
+	.reset_reason = name_reset,
+	.jiffies_per_second = 250,
+};
 
 static void tells_only_what_is_new(void)
 {
@@ -110,7 +120,83 @@ static void takes_the_maximum_from_the_slot_and_never_below_a_bucket(void)
 	NPT_CHECK_INT(delta.metrics[NPT_METRIC_WRITE].micros.count, 1);
 }
 
+static void what_a_sender_waited_for_adds_up_to_its_connections_time(void)
+{
+	struct npt_bpf_slot seen = { 0 }, now = { .lifetime_jiffies = 1000 };
+	struct npt_edge delta = { 0 };
+
+	now.limited_jiffies[NPT_BPF_BUSY] = 100;
+	now.limited_jiffies[NPT_BPF_RECEIVE_WINDOW] = 200;
+	now.limited_jiffies[NPT_BPF_SEND_BUFFER] = 300;
+	(void)npt_fold_advance(&seen, &now, &names, &delta);
+	NPT_CHECK_INT(delta.limited.network_micros, 400000);
+	NPT_CHECK_INT(delta.limited.receive_window_micros, 800000);
+	NPT_CHECK_INT(delta.limited.send_buffer_micros, 1200000);
+	NPT_CHECK_INT(delta.limited.application_micros, 1600000);
+	now.lifetime_jiffies = 1250;
+	(void)npt_fold_advance(&seen, &now, &names, &delta);
+	NPT_CHECK_INT(delta.limited.application_micros, 1000000);
+	NPT_CHECK_INT(delta.limited.network_micros, 0);
+}
+
+static void resets_have_names_by_direction(void)
+{
+	struct npt_bpf_slot seen = { 0 }, now = { 0 };
+	struct npt_edge delta = { 0 };
+
+	now.resets_sent[0].code = 8 + 1;
+	now.resets_sent[0].count = 3;
+	now.resets_received[0].code = 104;
+	now.resets_received[0].count = 2;
+	NPT_CHECK(npt_fold_advance(&seen, &now, &names, &delta));
+	NPT_CHECK_STR(delta.resets_sent[0].name, "RESET_8");
+	NPT_CHECK_INT(delta.resets_sent[0].count, 3);
+	NPT_CHECK_STR(delta.resets_received[0].name, "ECONNRESET");
+	NPT_CHECK_INT(delta.resets_received[0].count, 2);
+}
+
+static void a_slots_opening_is_connect_or_accept_by_its_role(void)
+{
+	struct npt_bpf_slot seen = { 0 }, now = { 0 };
+	struct npt_edge client = { 0 }, server = { 0 };
+
+	now.metrics[NPT_BPF_OPEN].count = 2;
+	now.key.role = NPT_BPF_CLIENT;
+	(void)npt_fold_advance(&seen, &now, &names, &client);
+	seen = (struct npt_bpf_slot){ 0 };
+	now.key.role = NPT_BPF_SERVER;
+	(void)npt_fold_advance(&seen, &now, &names, &server);
+	NPT_CHECK_INT(client.metrics[NPT_METRIC_CONNECT].count, 2);
+	NPT_CHECK_INT(client.metrics[NPT_METRIC_ACCEPT].count, 0);
+	NPT_CHECK_INT(server.metrics[NPT_METRIC_ACCEPT].count, 2);
+	NPT_CHECK_INT(server.metrics[NPT_METRIC_CONNECT].count, 0);
+}
+
+static void gauges_are_as_they_are_and_turned_away_connects_are_counted(void)
+{
+	const struct npt_bpf_queue now = { .unread_bytes = 7,
+					   .accept_backlog = 3,
+					   .accept_backlog_max = 128,
+					   .min_rtt_micros = 41,
+					   .listen_drops = 5 };
+	struct npt_edge delta = { 0 };
+	__u64 seen = 2;
+
+	for (int i = 0; i < 2; i++) {
+		NPT_CHECK(npt_fold_queue(&seen, &now, &delta));
+		NPT_CHECK_INT(delta.queue.unread_bytes, 7);
+		NPT_CHECK_INT(delta.queue.accept_backlog, 3);
+		NPT_CHECK_INT(delta.queue.accept_backlog_max, 128);
+		NPT_CHECK_INT(delta.metrics[NPT_METRIC_RTT].min_micros, 41);
+		NPT_CHECK_INT(delta.queue.listen_drops, i == 0 ? 3 : 0);
+	}
+}
+
 static const struct npt_test tests[] = {
+	NPT_TEST(what_a_sender_waited_for_adds_up_to_its_connections_time),
+	NPT_TEST(resets_have_names_by_direction),
+	NPT_TEST(a_slots_opening_is_connect_or_accept_by_its_role),
+	NPT_TEST(gauges_are_as_they_are_and_turned_away_connects_are_counted),
 	NPT_TEST(tells_only_what_is_new),
 	NPT_TEST(holds_a_step_back_until_it_is_made_good),
 	NPT_TEST(rounds_sums_so_that_windows_add_up),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "lib/core/alloc.h"
+#include "tests/support/random_report.h"
 #include "tests/support/test.h"
 
 #define SECONDS    UINT64_C(10)
@@ -312,6 +313,20 @@ static void long_way_that_may_be_delayed_acks(struct npt_edge *client, struct np
 	client->connections.found = server->connections.found = 1;
 }
 
+static void long_way_by_the_kernels_minimum(struct npt_edge *client, struct npt_edge *server)
+{
+	long_way_that_may_be_delayed_acks(client, server);
+	client->metrics[NPT_METRIC_RTT].min_micros = 39500;
+	server->metrics[NPT_METRIC_RTT].min_micros = 39500;
+}
+
+static void delayed_acks_of_a_short_way(struct npt_edge *client, struct npt_edge *server)
+{
+	long_way_to_a_quick_server(client, server);
+	client->metrics[NPT_METRIC_RTT].min_micros = 90;
+	server->metrics[NPT_METRIC_RTT].min_micros = 90;
+}
+
 static void long_way_to_a_slow_server(struct npt_edge *client, struct npt_edge *server)
 {
 	long_way_to_a_quick_server(client, server);
@@ -425,6 +440,10 @@ static const struct row rows[] = {
 	ROW(make_requests, long_way_to_a_quick_server, DELAY, DELAY, DELAY, DELAY,
 	    "until an answer"),
 	ROW(make_requests, long_way_that_may_be_delayed_acks, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
+	    "beyond doubt"),
+	ROW(make_requests, long_way_by_the_kernels_minimum, DELAY, DELAY, DELAY, DELAY,
+	    "takes 39 ms"),
+	ROW(make_requests, delayed_acks_of_a_short_way, UNKNOWN, UNKNOWN, UNKNOWN, NONE,
 	    "beyond doubt"),
 	ROW(make_requests, long_way_to_a_slow_server, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
 	    "beyond doubt"),
@@ -558,7 +577,27 @@ static void sentences_fit(void)
 	NPT_CHECK(strstr(report->edges[0].finding.text, "tcp_rmem"));
 }
 
+/* Whatever the numbers are: every edge gets a sentence, and twice the same. */
+static void any_report_can_be_judged(void)
+{
+	uint64_t state = npt_test_seed() | 1;
+
+	for (int i = 0; i < 200; i++) {
+		npt_auto(npt_report_free) struct npt_report *report =
+			npt_test_random_report(&state, 20);
+		struct npt_edge first[20];
+
+		npt_findings_set(report);
+		memcpy(first, report->edges, sizeof(first));
+		npt_findings_set(report);
+		NPT_CHECK(memcmp(first, report->edges, sizeof(first)) == 0);
+		for (size_t j = 0; j < report->edges_count; j++)
+			NPT_CHECK(report->edges[j].finding.text[0]);
+	}
+}
+
 static const struct npt_test tests[] = {
+	NPT_TEST(any_report_can_be_judged),
 	NPT_TEST(finds_what_the_numbers_say),
 	NPT_TEST(a_full_backlog_is_its_clients_finding_too),
 	NPT_TEST(ends_find_each_other),

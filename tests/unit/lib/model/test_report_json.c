@@ -93,7 +93,7 @@ static void a_window_has_the_keys_that_are_fixed(void)
 
 	check_keys(object,
 		   "kind apiVersion start durationMillis instance sequence task edges other "
-		   "lost unavailable cost");
+		   "lost unavailable sources cost");
 	NPT_CHECK_STR(text_of(object, "kind"), "Window");
 	NPT_CHECK_STR(text_of(object, "apiVersion"), "netprof.io/v1alpha1");
 	NPT_CHECK_STR(text_of(object, "instance"), "i");
@@ -106,7 +106,8 @@ static void a_window_has_the_keys_that_are_fixed(void)
 	check_compact(json_object_get(object, "lost"), "{\"events\":0,\"edges\":0}");
 	check_compact(json_object_get(object, "unavailable"), "{}");
 	check_compact(json_object_get(object, "cost"),
-		      "{\"cpuMillis\":0,\"nanosPerOperation\":0,\"memoryKiB\":0,\"degraded\":[]}");
+		      "{\"cpuMillis\":0,\"hooksMillis\":0,\"nanosPerOperation\":0,\"memoryKiB\":0,"
+		      "\"degraded\":[]}");
 	json_decref(object);
 }
 
@@ -120,7 +121,7 @@ static void a_report_differs_from_a_window_in_its_kind_only(void)
 	NPT_CHECK_STR(text_of(object, "kind"), "Report");
 	check_keys(object,
 		   "kind apiVersion start durationMillis instance sequence task edges other "
-		   "lost unavailable cost");
+		   "lost unavailable sources cost");
 	json_decref(object);
 }
 
@@ -135,7 +136,7 @@ static void pod_and_node_are_said_in_a_cluster(void)
 	SET(report->node, "n1");
 	object = json_of(report);
 	check_keys(object, "kind apiVersion start durationMillis instance sequence task pod node "
-			   "edges other lost unavailable cost");
+			   "edges other lost unavailable sources cost");
 	check_compact(json_object_get(object, "pod"),
 		      "{\"namespace\":\"shop\",\"name\":\"web-1\",\"uid\":\"p\"}");
 	NPT_CHECK_STR(text_of(object, "node"), "n1");
@@ -174,6 +175,7 @@ static void what_is_lost_what_is_missing_and_what_it_cost_is_said(void)
 	report->lost.events = 2;
 	report->lost.edges = 3;
 	report->cost.cpu_ms = 4;
+	report->cost.hooks_ms = 3;
 	report->cost.ns_per_operation = 5;
 	report->cost.memory_kib = 6;
 	SET(report->cost.degraded[0], "slices shorter");
@@ -186,7 +188,7 @@ static void what_is_lost_what_is_missing_and_what_it_cost_is_said(void)
 	check_compact(json_object_get(object, "unavailable"),
 		      "{\"accept\":\"no slices\",\"drops\":\"no reasons\"}");
 	check_compact(json_object_get(object, "cost"),
-		      "{\"cpuMillis\":4,\"nanosPerOperation\":5,\"memoryKiB\":6,"
+		      "{\"cpuMillis\":4,\"hooksMillis\":3,\"nanosPerOperation\":5,\"memoryKiB\":6,"
 		      "\"degraded\":[\"slices shorter\",\"operations off\"]}");
 	json_decref(object);
 }
@@ -438,7 +440,9 @@ static void bytes_are_said_where_they_mean_something(void)
 		NPT_CHECK_INT(number_of(json_object_get(said, with[i]), "bytes"), 8);
 	}
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(without); i++)
-		check_keys(json_object_get(said, without[i]), "count quality micros");
+		check_keys(json_object_get(said, without[i]), strcmp(without[i], "rtt") == 0
+								      ? "count min quality micros"
+								      : "count quality micros");
 	check_keys(json_object_get(said, "response"), "count overlapped quality micros");
 	json_decref(object);
 }
