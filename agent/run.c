@@ -23,6 +23,7 @@
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
+#include "lib/model/finding.h"
 #include "lib/net/digest.h"
 
 #define TABLE_BYTES_MAX (1024 * 1024)
@@ -57,6 +58,7 @@ static void print_json(struct run *run, struct npt_report *report)
 	npt_auto_free char *line = NULL;
 
 	npt_measure_describe(run->measure, run->scope, report);
+	npt_findings_set(report);
 	line = npt_report_to_json(report);
 	if (printf("%s\n", line) < 0 || fflush(stdout) != 0)
 		run->stop = true;
@@ -81,6 +83,7 @@ static void print_table(struct run *run, bool last)
 	if (!live && !last)
 		return;
 	npt_measure_describe(run->measure, run->scope, total);
+	npt_findings_set(total);
 	if (live)
 		(void)npt_buffer_append_text(&out, "\033[H\033[2J");
 	(void)npt_buffer_appendf(&out, "npt-agent: %llus", (unsigned long long)seconds);

@@ -9,7 +9,7 @@
 
 #include "lib/core/alloc.h"
 
-#define ROW "%-22.22s %-2s %-34.34s %6s %6s %8s %8s %8s %8s %9s %9s %9s %9s %6s %6s\n"
+#define ROW "%-22.22s %-2s %-34.34s %6s %6s %8s %8s %8s %8s %9s %9s %9s %9s %6s %6s %s\n"
 
 /* "0" to "9999", then "10.0k", "1.2M": at most 6 characters. */
 static const char *short_number(uint64_t value, char *out, size_t size_bytes)
@@ -67,11 +67,22 @@ static uint64_t sum_counts(const struct npt_named_count *counts, size_t max)
 	return sum;
 }
 
+static const char *finding_text(const struct npt_edge *edge, char *out, size_t size_bytes)
+{
+	const char *cause = npt_verdict_cause(edge->finding.verdict);
+
+	if (edge->finding.verdict == NPT_VERDICT_UNKNOWN)
+		return "-";
+	(void)snprintf(out, size_bytes, "%s%s%s", npt_verdict_name(edge->finding.verdict),
+		       cause[0] ? "/" : "", cause);
+	return out;
+}
+
 static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 {
 	const struct npt_metric *write = &edge->metrics[NPT_METRIC_WRITE];
 	const struct npt_metric *read = &edge->metrics[NPT_METRIC_READ];
-	char process[NPT_PROCESS_BYTES + 16], peer[NPT_NAME_BYTES + 16], n[12][24];
+	char process[NPT_PROCESS_BYTES + 16], peer[NPT_NAME_BYTES + 16], n[12][24], finding[32];
 
 	(void)snprintf(process, sizeof(process), "%s[%u]", edge->process.name, edge->process.pid);
 	peer_text(&edge->peer, peer, sizeof(peer));
@@ -90,7 +101,24 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 		short_time(&edge->metrics[NPT_METRIC_RTT], 950, n[7], sizeof(n[7])),
 		short_time(&edge->metrics[NPT_METRIC_CONNECT], 950, n[8], sizeof(n[8])),
 		short_number(edge->retransmit.segments, n[9], sizeof(n[9])),
-		short_number(sum_counts(edge->drops, NPT_EDGE_DROPS_MAX), n[10], sizeof(n[10])));
+		short_number(sum_counts(edge->drops, NPT_EDGE_DROPS_MAX), n[10], sizeof(n[10])),
+		finding_text(edge, finding, sizeof(finding)));
+}
+
+/* What is wrong, in words, as far as there is room. */
+static void render_sentences(const struct npt_edge **edges, size_t count, size_t rows_max,
+			     struct npt_buffer *out)
+{
+	for (size_t i = 0; i < count && rows_max > 0; i++) {
+		char finding[32];
+
+		if (npt_verdict_severity(edges[i]->finding.verdict) == 0)
+			continue;
+		(void)npt_buffer_appendf(
+			out, "%s[%u]: %s: %s\n", edges[i]->process.name, edges[i]->process.pid,
+			finding_text(edges[i], finding, sizeof(finding)), edges[i]->finding.text);
+		rows_max--;
+	}
 }
 
 static int by_bytes(const void *left, const void *right)
@@ -113,11 +141,13 @@ void npt_table_render(const struct npt_report *report, size_t rows_max, struct n
 	qsort(sorted, report->edges_count, sizeof(*sorted), by_bytes);
 	(void)npt_buffer_appendf(out, ROW, "PROCESS", "", "PEER", "CONNS", "FAILED", "SENT",
 				 "RECEIVED", "WRITES", "READS", "WRITE-P95", "READ-P95", "RTT-P95",
-				 "CONN-P95", "RETR", "DROPS");
+				 "CONN-P95", "RETR", "DROPS", "FINDING");
 	for (size_t i = 0; i < report->edges_count && i < rows_max; i++)
 		render_row(sorted[i], out);
 	if (report->edges_count == 0)
 		(void)npt_buffer_append_text(out, "(no connection yet)\n");
 	if (report->edges_count > rows_max)
 		(void)npt_buffer_appendf(out, "(%zu more)\n", report->edges_count - rows_max);
+	else
+		render_sentences(sorted, report->edges_count, rows_max - report->edges_count, out);
 }

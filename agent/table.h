@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Table - edges for eyes: one row an edge, most bytes first.
+ * Table - edges for eyes: one row an edge, most bytes first, then what is wrong in words.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -206,13 +206,14 @@ int npt_probe_find_left_over(struct npt_probe *probe, struct npt_error *err)
 	return find(probe, NPT_FIND_ALL, err);
 }
 
-/* Each walk makes the gauges anew; counters among them go on. */
-static void clear_gauges(struct npt_probe *probe)
+void npt_probe_clear_gauges(struct npt_probe *probe)
 {
 	for (size_t i = 0; i < NPT_SLOTS_MAX && (i < NPT_SLOT_FIRST || probe->slots[i].ever_used);
 	     i++) {
 		__u64 listen_drops = probe->queues[i].listen_drops;
 
+		if (i >= NPT_SLOT_FIRST && probe->ended[probe->slots[i].key.process.scope])
+			continue;
 		probe->queues[i] = (struct npt_bpf_queue){ .listen_drops = listen_drops };
 	}
 }
@@ -221,7 +222,7 @@ int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
 {
 	int r;
 
-	clear_gauges(probe);
+	npt_probe_clear_gauges(probe);
 	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
 	probe->skeleton->bss->npt_walk_sockets = 0;
 	r = npt_probe_run_iterator(probe, NPT_LINK_WALK, err);

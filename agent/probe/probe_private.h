@@ -33,6 +33,7 @@ struct npt_probe {
 	struct npt_probe_abilities abilities;
 	uint64_t sockets_max; /* in any fold */
 	uint32_t ns_per_operation;
+	bool ended[NPT_SCOPES_MAX]; /* scopes whose gauges stay what they were at the end */
 };
 
 /* Looks what this kernel has. -EOPNOTSUPP, -EPERM: not enough for what is asked. */
@@ -44,5 +45,7 @@ int npt_probe_attach_hooks(struct npt_probe *probe, struct npt_error *err);
 int npt_probe_explain_load(int r, struct npt_error *err);
 int npt_probe_attach(struct npt_probe *probe, enum npt_probe_link id, struct bpf_program *program,
 		     struct npt_error *err);
+/* Before each walk, which adds the gauges up anew; counters among them go on. */
+void npt_probe_clear_gauges(struct npt_probe *probe);
 /* Runs an iterator to its end; our programs write nothing, so there is nothing to read. */
 int npt_probe_run_iterator(struct npt_probe *probe, enum npt_probe_link id, struct npt_error *err);

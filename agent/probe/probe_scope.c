@@ -21,6 +21,7 @@ int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t 
 	struct npt_bpf_scope value = { .id = scope, .by_process = by_process };
 	int r;
 
+	probe->ended[scope] = false;
 	if (by_process && !probe->links[NPT_LINK_FORK]) {
 		r = npt_probe_attach(probe, NPT_LINK_FORK, probe->skeleton->progs.npt_fork, err);
 		if (r < 0)
@@ -97,6 +98,8 @@ int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32
 
 	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes), &netns_inode);
 	delete_members(probe, scope);
+	npt_probe_clear_gauges(probe);
+	probe->ended[scope] = true;
 	probe->skeleton->bss->npt_walk_scope = scope;
 	probe->skeleton->bss->npt_walk_mode = NPT_WALK_DELETE;
 	r = npt_probe_run_iterator(probe, NPT_LINK_WALK, err);

@@ -47,6 +47,31 @@ static void shows_connects_that_failed(void)
 	NPT_CHECK(strstr(out.data, " 17 "));
 }
 
+static void shows_findings_and_says_what_is_wrong_if_there_is_room(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+	npt_auto(npt_buffer_done) struct npt_buffer crowded = NPT_BUFFER(100000);
+
+	add_edge(report, "slow", 1);
+	add_edge(report, "fine", 1);
+	add_edge(report, "silent", 1);
+	report->edges[0].finding.verdict = NPT_VERDICT_NETWORK_LOSS;
+	report->edges[1].finding.verdict = NPT_VERDICT_NONE;
+	for (size_t i = 0; i < 3; i++)
+		(void)snprintf(report->edges[i].finding.text, NPT_TEXT_BYTES, "sentence %zu", i);
+	npt_table_render(report, 4, &out);
+	NPT_CHECK(strstr(out.data, " FINDING\n"));
+	NPT_CHECK(strstr(out.data, " Network/loss\n"));
+	NPT_CHECK(strstr(out.data, " None\n"));
+	NPT_CHECK(strstr(out.data, " -\n"));
+	NPT_CHECK(strstr(out.data, "slow[0]: Network/loss: sentence 0\n"));
+	NPT_CHECK(!strstr(out.data, "sentence 1"));
+	NPT_CHECK(!strstr(out.data, "sentence 2"));
+	npt_table_render(report, 3, &crowded);
+	NPT_CHECK(!strstr(crowded.data, "sentence"));
+}
+
 static void says_that_there_is_nothing(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
@@ -59,6 +84,7 @@ static void says_that_there_is_nothing(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(shows_most_bytes_first_and_says_what_it_leaves_out),
 	NPT_TEST(shows_connects_that_failed),
+	NPT_TEST(shows_findings_and_says_what_is_wrong_if_there_is_room),
 	NPT_TEST(says_that_there_is_nothing),
 };
 NPT_TEST_MAIN(tests)
