@@ -8,6 +8,12 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
+#if defined(__TARGET_ARCH_arm64)
+/* libbpf has a struct of this name for arm64, without the number of the call: ours from here on. */
+#include <bpf/bpf_tracing.h>
+#define pt_regs___arm64 pt_regs___call
+#endif
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct ns_common {
@@ -115,7 +121,7 @@ struct pt_regs {
 	unsigned long orig_ax;
 };
 
-struct pt_regs___arm64 {
+struct pt_regs___call {
 	__u64 orig_x0;
 	int syscallno;
 };
