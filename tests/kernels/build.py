@@ -19,6 +19,10 @@ LIBRARIES = ["libc6-dev", "libbpf-dev", "libelf-dev", "zlib1g-dev", "libcurl4-op
              "libwebsockets-dev", "libssl-dev", "libjansson-dev", "libprotobuf-c-dev", "libsqlite3-dev"]
 
 
+class Broken(Exception):
+    """What does not build, with the compiler's words."""
+
+
 def compilers():
     return [name for name in COMPILERS if shutil.which(name)]
 
@@ -38,7 +42,9 @@ def guest_root(architecture):
 def cmake(folder, targets, *options):
     for command in (["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", *options],
                     ["cmake", "--build", folder, "-j", str(os.cpu_count() or 2), "--target", *targets]):
-        fetch.call([str(part) for part in command])
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise Broken((result.stdout + result.stderr)[-3000:])
 
 
 def agents(architecture, root):

@@ -26,6 +26,8 @@ class Unavailable(Exception):
 
 def call(command, **options):
     """Runs a command; its output, or Unavailable with its last line."""
+    if not shutil.which(command[0]):
+        raise Unavailable(f"{command[0]} is not there (make deps)")
     result = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if result.returncode != 0:
         words = (result.stderr or result.stdout).strip().splitlines()

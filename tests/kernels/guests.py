@@ -6,6 +6,7 @@ raced with more. A guest is started once more only if it never came up: what fai
 """
 import json
 import subprocess
+import threading
 import time
 
 import fetch
@@ -26,11 +27,23 @@ def command(kernel, initramfs, disk, log):
             "-drive", f"file={disk},if=virtio,format=raw,readonly=on", "-net", "none"]
 
 
+CHILDREN = set()
+ENDING = threading.Event()
+
+
+def end_all():
+    """Ends every guest that runs; for an interrupt."""
+    ENDING.set()
+    for child in list(CHILDREN):
+        child.kill()
+
+
 def boot_once(kernel, initramfs, disk, log):
     log.unlink(missing_ok=True)
     child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command(kernel, initramfs, disk, log)],
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True)
+    CHILDREN.add(child)
     try:
         errors = child.communicate(timeout=LIMIT_SECONDS)[1]
     except subprocess.TimeoutExpired:
@@ -38,6 +51,7 @@ def boot_once(kernel, initramfs, disk, log):
     finally:
         child.kill()
         child.wait()
+        CHILDREN.discard(child)
     text = log.read_text(errors="replace").replace("\r", "") if log.exists() else ""
     return text, errors.strip()
 
@@ -47,7 +61,7 @@ def boot(kernel, initramfs, disk, log):
     begin = time.monotonic()
     for _ in range(2):
         text, errors = boot_once(kernel, initramfs, disk, log)
-        if "INIT-UP" in text:
+        if "INIT-UP" in text or ENDING.is_set():
             break
     said = []
     for line in text.splitlines():

@@ -25,7 +25,9 @@ def lacking(run):
 
 def counted_wrong(run):
     """Differences between an agent's counts and the truth."""
-    keys = ["opened", "sent", "received"] + (["writes", "reads"] if "Operations" in run["layers"] else [])
+    keys = ["opened", "closed", "sent", "received"]
+    if "Operations" in run["layers"]:
+        keys += ["writes", "reads"]
     for role, truth in run["truth"].items():
         seen = run["edges"].get(role, {})
         for key in keys:
@@ -49,6 +51,15 @@ def judge_run(kernel, run):
     if not re.search(expected, run["error"]) or "\n" in run["error"]:
         problems.append(f"says \"{run['error']}\", which is not one line with: {expected}")
     return result(f"{name} is refused", problems)
+
+
+def judge_busy(said):
+    """Nothing is lost while tasks are preempted; and what is lost would be said."""
+    for run in of(said, "busy"):
+        problems = [run["error"]] if run["exit"] else list(counted_wrong(run))
+        if problems and run.get("misses") and not run["lost"]["events"]:
+            problems.append(f"lost.events is 0, yet programs missed events: {run['misses']}")
+        yield result(f"busy processes, {run['layers']}", problems)
 
 
 def judge_tests(kernel, said):
@@ -75,6 +86,7 @@ def judge(kernel, said, compilers, programs):
         yield result("every agent has run", [f"{missing} did not"])
     if kernel.accuracy and len(of(said, "program")) != programs:
         yield result("every program of tests/bpf has run", [f"{len(of(said, 'program'))} of {programs}"])
+    yield from judge_busy(said)
     yield from judge_tests(kernel, said)
     for compiler, counts in verifier.counts(said).items():
         yield result(f"instructions ({compiler})", verifier.excess(kernel.title, compiler, counts))

@@ -21,38 +21,53 @@ def say(what, **values):
     print("\nNPT " + json.dumps({"what": what, **values}), flush=True)
 
 
-def measure(agent, layers, instructions):
-    """One short measurement of traffic on loopback, by the agent itself."""
-    command = [agent, "run", "--netns", "/proc/self/ns/net", "--layers", layers, "--duration", "60",
+def measure(agent, layers, traffic):
+    """Measures what traffic() makes, which returns its truth, by the agent itself."""
+    command = [agent, "run", "--netns", "/proc/self/ns/net", "--layers", layers, "--duration", "100",
                "--interval", "1", "--output", "json", "--log-level", "info"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = child.stderr.readline()
     if "measuring" not in first:
         rest = child.communicate(timeout=60)[1]
         return {"exit": child.returncode, "error": (first + rest).strip()}
-    counts = programs.instructions("npt_") if instructions else {}
-    truth = talk.exchanges()
+    truth = traffic()
     time.sleep(1.2)
+    loaded = programs.loaded("npt_")
     child.terminate()
     out, errors = child.communicate(timeout=60)
     report = json.loads(out.splitlines()[-1]) if out.strip() else {}
     return {"exit": child.returncode, "error": errors.strip() if child.returncode else "",
             "unavailable": report.get("unavailable", {}), "edges": summary(report), "truth": truth,
-            "instructions": counts}
+            "lost": report.get("lost", {}), **loaded}
+
+
+def a_few():
+    return talk.talk(5, 20)
+
+
+def busy():
+    """Processes that take each other's CPU, also in the middle of a BPF program."""
+    count, connections, exchanges = 4, 150, 2
+    command = [sys.executable, talk.__file__, str(connections), str(exchanges)]
+    children = [subprocess.Popen(command) for _ in range(count)]
+    for child in children:
+        child.wait(90)
+    return talk.truth(count * connections, exchanges)
 
 
 def summary(report):
     """Per role: what was counted, and the quality of what has one."""
     found = {}
     for edge in report.get("edges", []):
-        if edge["process"]["pid"] != os.getpid():
-            continue
-        found[edge["role"]] = {
-            "opened": edge["connections"]["opened"], "sent": edge["sent"]["bytes"],
-            "received": edge["received"]["bytes"],
-            "writes": edge.get("write", {}).get("count"), "reads": edge.get("read", {}).get("count"),
-            "quality": {name: value["quality"] for name, value in edge.items()
-                        if isinstance(value, dict) and "quality" in value}}
+        seen = found.setdefault(edge["role"], {"quality": {}})
+        counts = {"opened": edge["connections"]["opened"], "closed": edge["connections"]["closed"],
+                  "sent": edge["sent"]["bytes"], "received": edge["received"]["bytes"],
+                  "writes": edge.get("write", {}).get("count", 0),
+                  "reads": edge.get("read", {}).get("count", 0)}
+        for name, number in counts.items():
+            seen[name] = seen.get(name, 0) + number
+        seen["quality"].update({name: value["quality"] for name, value in edge.items()
+                                if isinstance(value, dict) and "quality" in value})
     return found
 
 
@@ -87,13 +102,16 @@ def main():
     for compiler, agent in plan["agents"].items():
         for layers in plan["layers"]:
             begin = time.monotonic()
-            result = measure(agent, layers, instructions=True)
+            result = measure(agent, layers, a_few)
             say("run", compiler=compiler, layers=layers, seconds=round(time.monotonic() - begin, 1), **result)
     os.environ["NPT_LAYERS"] = plan["tested_layers"]
     for path in plan["programs"]:
         run_own_tests(path)
+    agent = next(iter(plan["agents"].values()))
+    if plan["busy"]:
+        say("busy", layers=plan["busy"], **measure(agent, plan["busy"], busy))
     if plan["accuracy"]:
-        os.environ["NPT_AGENT"] = next(iter(plan["agents"].values()))
+        os.environ["NPT_AGENT"] = agent
         pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", "/npt/tests",
                      *(f"/npt/tests/accuracy/test_accuracy.py::{test}" for test in plan["accuracy"])],
                     plugins=[Said()])

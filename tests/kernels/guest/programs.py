@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel says about loaded BPF programs: how many instructions the verifier went through.
+"""What the kernel says about loaded BPF programs: how many instructions the verifier went through, and
+how often an event was missed since the program ran already on that CPU (a task was preempted in it, or
+interrupted), which is lost data that nobody else tells of.
 
 The system call is made by hand, so that neither bpftool nor libbpf need be there. verified_insns is
-the kernel's since 5.16; before, it reads 0 and the program is left out.
+the kernel's since 5.16, recursion_misses since 5.12; before, both read 0 and are left out.
 """
 import ctypes
 import os
@@ -11,7 +13,7 @@ import struct
 
 BPF = {"x86_64": 321, "aarch64": 280}
 PROG_GET_NEXT_ID, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 11, 13, 15
-INFO_BYTES, NAME_AT, VERIFIED_AT = 232, 64, 216  # struct bpf_prog_info
+INFO_BYTES, NAME_AT, MISSES_AT, VERIFIED_AT = 232, 64, 208, 216  # struct bpf_prog_info
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,9 +39,9 @@ def ids():
         attributes = ctypes.create_string_buffer(struct.pack("II", following, 0), 12)
 
 
-def instructions(prefix):
-    """{program: instructions} of all loaded programs with names like that."""
-    found = {}
+def loaded(prefix):
+    """{"instructions": {program: number}, "misses": {program: number}} of programs with names like that."""
+    found = {"instructions": {}, "misses": {}}
     for number in ids():
         descriptor = bpf(PROG_GET_FD_BY_ID, ctypes.create_string_buffer(struct.pack("III", number, 0, 0), 12))
         if descriptor < 0:
@@ -48,6 +50,9 @@ def instructions(prefix):
         os.close(descriptor)
         name = info[NAME_AT:NAME_AT + 16].split(b"\0")[0].decode()
         verified = struct.unpack_from("I", info, VERIFIED_AT)[0]
+        misses = struct.unpack_from("Q", info, MISSES_AT)[0]
         if name.startswith(prefix) and verified:
-            found[name] = verified
+            found["instructions"][name] = verified
+        if name.startswith(prefix) and misses:
+            found["misses"][name] = misses
     return found

@@ -1,36 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A few exchanges over loopback whose truth is known, from one process that is both ends."""
+"""Exchanges over loopback whose truth is known, from one process that is both ends.
+
+Usage: talk.py CONNECTIONS EXCHANGES   (a process of many, see busy in check.py)
+"""
 import socket
+import sys
 import threading
 
-CONNECTIONS, EXCHANGES = 5, 20
 QUESTION, ANSWER = b"q" * 1000, b"a" * 300
 
 
-def serve(listener):
-    for _ in range(CONNECTIONS):
+def serve(listener, connections, exchanges):
+    for _ in range(connections):
         connection, _ = listener.accept()
-        for _ in range(EXCHANGES):
+        for _ in range(exchanges):
             connection.recv(len(QUESTION), socket.MSG_WAITALL)
             connection.send(ANSWER)
         connection.recv(1)  # until the other end closes
         connection.close()
 
 
-def exchanges():
+def talk(connections, exchanges):
     """Makes the traffic; its truth per role."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = threading.Thread(target=serve, args=(listener,))
+    server = threading.Thread(target=serve, args=(listener, connections, exchanges))
     server.start()
-    for _ in range(CONNECTIONS):
+    for _ in range(connections):
         with socket.create_connection(listener.getsockname()) as connection:
-            for _ in range(EXCHANGES):
+            for _ in range(exchanges):
                 connection.send(QUESTION)
                 connection.recv(len(ANSWER), socket.MSG_WAITALL)
     server.join()
     listener.close()
-    count = CONNECTIONS * EXCHANGES
+    return truth(connections, exchanges)
+
+
+def truth(connections, exchanges):
+    count = connections * exchanges
     asked, answered = count * len(QUESTION), count * len(ANSWER)
-    both = {"opened": CONNECTIONS, "writes": count, "reads": count}
+    both = {"opened": connections, "closed": connections, "writes": count, "reads": count}
     return {"client": {**both, "sent": asked, "received": answered},
             "server": {**both, "sent": answered, "received": asked}}
+
+
+if __name__ == "__main__":
+    talk(int(sys.argv[1]), int(sys.argv[2]))
