@@ -204,6 +204,11 @@ def check_end(report, truth, by_process=False):
     return seen
 
 
+def sees_drops(report):
+    """Not every kernel tells of which socket a dropped segment was."""
+    return "drops" not in report["unavailable"]
+
+
 def check_healthy(ends, duplicates):
     """No drop but duplicates, of which there are none unless the machine stalls."""
     drops = [dict(seen["drops"]) for seen in ends]
@@ -247,7 +252,8 @@ def measure(namespace, scenario, *arguments):
 def test_equal_to_the_truth(namespaces, scenario):
     truths, report = measure(namespaces.near, scenario)
     ends = [check_end(report, truth) for truth in add_up(truths)]
-    check_healthy(ends, duplicates_received(namespaces.near))
+    if sees_drops(report):
+        check_healthy(ends, duplicates_received(namespaces.near))
     ports = {truth["port"] for truth in truths}
     assert {edge["peer"]["port"] for edge in report["edges"]} == ports
 
@@ -359,8 +365,9 @@ def test_loss_by_a_firewall(namespaces, hook):
     assert dropped > 0
     if hook == "input":  # on the way out TCP learns of it at once: the segment was never sent
         assert near_seen["retransmits"] > 0
-    check_drops(near_seen, dropped if hook == "output" else 0, duplicates[0])
-    check_drops(far_seen, dropped if hook == "input" else 0, duplicates[1])
+    if sees_drops(near_report):
+        check_drops(near_seen, dropped if hook == "output" else 0, duplicates[0])
+        check_drops(far_seen, dropped if hook == "input" else 0, duplicates[1])
 
 
 def test_a_connect_that_times_out(namespaces):

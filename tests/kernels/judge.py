@@ -65,7 +65,8 @@ def judge_busy(said):
 def judge_tests(kernel, said):
     """The programs of tests/bpf, and the accuracy suite test by test."""
     for item in of(said, "program"):
-        yield result(item["name"], [] if item["exit"] == 0 else item["output"].strip().splitlines())
+        words = [f"exit code {item['exit']}", *item["output"].strip().splitlines()]
+        yield result(item["name"], words if item["exit"] else [])
     ended = {item["name"]: item for item in of(said, "test")}
     for test in kernel.tests:
         item = ended.get(test, {"outcome": "never run", "detail": ""})

@@ -2,7 +2,7 @@
 """docs/kernels.md: what works on which kernel, as the agents said it themselves. Nothing in it depends
 on time or chance, so that it changes only with a kernel or with the agent."""
 import expectations
-from judge import NEVER, OFF, of
+from judge import NEVER, OFF, counted_wrong, of
 
 HEAD = """# What works on which kernel
 
@@ -14,8 +14,9 @@ its report or, where nothing can be measured, in the one line with which it ends
 TAIL = """
 *exact*: each one is counted or timed. *sampled*: counts are exact, times are of a random part. *-*: not there
 with these layers. A number in brackets is one of the reasons above. The accuracy suite compares with programs
-that know what they did; here it runs in its small form (`tests/kernels/expectations.py`). What this version
-measures on no kernel is in [limits.md](limits.md).
+that know what they did; here it runs in its small form (`tests/kernels/expectations.py`). Busy processes
+take each other's CPU while they make connections: *some missed* is explained, as is what this version
+measures on no kernel, in [limits.md](limits.md).
 """
 
 
@@ -82,6 +83,13 @@ def accuracy_cell(kernel, said):
     return f"{passed} of {len(kernel.tests)} ({kernel.accuracy.replace(',', ', ')})"
 
 
+def busy_cell(said):
+    runs = of(said, "busy")
+    if not runs:
+        return "-"
+    return "some missed" if any(counted_wrong(runs[0])) else "all counted"
+
+
 def row(cells):
     return "| " + " | ".join(cells) + " |\n"
 
@@ -98,5 +106,6 @@ def render(results):
     for name in metrics(by_title):
         text += row([f"`{name}`", *(metric_cell(said, name, notes) for said in by_title.values())])
     text += row(["accuracy suite", *(accuracy_cell(kernel, said) for kernel, said in results.items())])
+    text += row(["busy processes", *(busy_cell(said) for said in by_title.values())])
     text += "\n" + "".join(f"{number}. {note}\n" for number, note in enumerate(notes.texts, 1))
     return text + TAIL
