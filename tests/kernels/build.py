@@ -47,6 +47,11 @@ def cmake(folder, targets, *options):
             raise Broken((result.stdout + result.stderr)[-3000:])
 
 
+def identity(root):
+    """Which root this is: CMake remembers paths and versions of libraries, so a new one needs a new build."""
+    return f"{root} {(root / '.complete').stat().st_mtime_ns}\n"
+
+
 def agents(architecture, root):
     """{compiler: folder of a build}; the tests of tests/bpf are in the first."""
     cross = []
@@ -55,8 +60,12 @@ def agents(architecture, root):
     folders = {}
     for compiler in compilers():
         folder = ROOT / "build/kernels" / f"{architecture}-{compiler}"
+        stamp = folder / "built-with"
+        if cross and not (stamp.exists() and stamp.read_text() == identity(root)):
+            shutil.rmtree(folder, ignore_errors=True)
         targets = ["npt-agent"] if folders else ["npt-agent", *PROGRAMS]
         cmake(folder, targets, f"-DNPT_BPF_CLANG={compiler}", *cross)
+        stamp.write_text(identity(root))
         folders[compiler] = folder
     return folders
 
