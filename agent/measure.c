@@ -440,7 +440,8 @@ void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct np
 	npt_sources_describe(npt_probe_abilities(measure->probe), &measure->layers, report);
 	report->lost.events = npt_probe_loss(measure->probe, NPT_LOSS_STORAGE) +
 			      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
-			      npt_probe_loss(measure->probe, NPT_LOSS_TASK);
+			      npt_probe_loss(measure->probe, NPT_LOSS_TASK) +
+			      npt_probe_missed(measure->probe);
 	report->lost.edges = npt_probe_other_connections(measure->probe, scope);
 	report->other_edges = report->lost.edges;
 	report->cost.hooks_ms = hooks_ns(measure) / NPT_NS_PER_MS;

@@ -20,8 +20,9 @@ void npt_sources_set_quality(const struct npt_probe_abilities *can, const struct
 	metrics[NPT_METRIC_READ].quality = operations ? timed : none;
 	metrics[NPT_METRIC_RTT].quality = operations ? exact : none;
 	metrics[NPT_METRIC_CONNECT].quality = exact;
-	metrics[NPT_METRIC_ACCEPT].quality = timed;
-	metrics[NPT_METRIC_CLOSE].quality = timed;
+	/* Without the layer they are counted all the same: exactly, with no times. */
+	metrics[NPT_METRIC_ACCEPT].quality = operations ? timed : exact;
+	metrics[NPT_METRIC_CLOSE].quality = operations ? timed : exact;
 	metrics[NPT_METRIC_RESPONSE].quality = operations && can->data_ready ? turns : none;
 	metrics[NPT_METRIC_UNREAD].quality = operations && can->data_ready ? exact : none;
 }

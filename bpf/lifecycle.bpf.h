@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 /*
- * Lifecycle - connect, establish, close: one hook, tp_btf/inet_sock_set_state (4.16+).
+ * Lifecycle - connect, establish, close: one hook, tp_btf/inet_sock_set_state (4.16+), taken twice.
  *
  * Why this hook: it fires at each state change of a TCP socket and nowhere else, in whatever way
  * the change came about (system call, packet, timer, exit of the process), with the socket still
@@ -27,6 +27,7 @@ static __always_inline void npt_begin(struct sock *sk, __u32 role)
 		return;
 	}
 	__builtin_memset(conn, 0, sizeof(*conn));
+	conn->state = role == NPT_BPF_CLIENT ? TCP_SYN_SENT : TCP_LISTEN;
 	npt_process_current(&owner, scope);
 	conn->owner = owner;
 	conn->scope = scope;
@@ -92,13 +93,19 @@ static __always_inline void npt_established(struct npt_conn *conn, struct sock *
 	npt_metric_time(&slot->metrics[NPT_BPF_OPEN], conn->established_ns - conn->started_ns);
 }
 
-/* A connect that never got through: the socket's error says why, none if the program gave up. */
+/*
+ * A connect that never got through: the socket's error says why, none if the program gave up. A
+ * soft one, of an ICMP message that found the socket busy, counts as long as the program left it
+ * there.
+ */
 static __always_inline void npt_failed(struct npt_conn *conn, struct sock *sk,
 				       struct npt_bpf_slot *slot)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	int error = sk->sk_err;
 
+	if (error <= 0)
+		error = sk->sk_err_soft;
 	if (error <= 0)
 		error = ECANCELED;
 	npt_count_codes(slot->failed, NPT_SLOT_FAILED_MAX, (__u32)error, 1, &slot->failed_other);
@@ -136,22 +143,19 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 		npt_conn_withdraw_end(conn);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(npt_set_state, struct sock *sk, int old_state, int new_state)
+static __noinline int npt_on_state(struct sock *sk, int old_state, int new_state)
 {
 	struct npt_conn *conn;
 
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (!sk)
 		return 0;
-	if (new_state == TCP_SYN_SENT) {
-		npt_begin(sk, NPT_BPF_CLIENT);
-		return 0;
-	}
-	if (new_state == TCP_LISTEN) {
-		npt_begin(sk, NPT_BPF_LISTENER);
-		return 0;
-	}
 	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	if (conn && conn->state == (__u32)new_state)
+		return 0; /* the other program has seen to it */
+	if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN) {
+		npt_begin(sk, new_state == TCP_SYN_SENT ? NPT_BPF_CLIENT : NPT_BPF_LISTENER);
+		return 0;
+	}
 	if (!conn)
 		return 0;
 	if (new_state == TCP_SYN_RECV && conn->role == NPT_BPF_LISTENER) {
@@ -169,5 +173,22 @@ int BPF_PROG(npt_set_state, struct sock *sk, int old_state, int new_state)
 		npt_slice_closing(conn);
 		npt_closed(conn, sk, old_state);
 	}
+	conn->state = (__u32)new_state;
 	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(npt_set_state, struct sock *sk, int old_state, int new_state)
+{
+	return sk->sk_protocol == IPPROTO_TCP ? npt_on_state(sk, old_state, new_state) : 0;
+}
+
+/*
+ * The kernel does not run a program on a CPU where it is running already, so a packet that
+ * interrupts one has its event missed. Of two that do the same, one is always free.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(npt_set_state_twin, struct sock *sk, int old_state, int new_state)
+{
+	return sk->sk_protocol == IPPROTO_TCP ? npt_on_state(sk, old_state, new_state) : 0;
 }

@@ -71,6 +71,19 @@ static __always_inline void npt_turn_client_wrote(struct npt_conn *conn, struct 
 		conn->request_ns = now_ns;
 }
 
+/*
+ * sk_data_ready may have been missed (lifecycle.bpf.h says why): then what it would have begun or
+ * ended is so now, a wakeup later.
+ */
+static __always_inline void npt_turn_make_good(struct npt_conn *conn, struct tcp_sock *tp,
+					       __u64 now_ns)
+{
+	if (conn->role != NPT_BPF_SERVER)
+		npt_turn_client_data(conn, tp, now_ns);
+	else if (!conn->request_ns)
+		conn->request_ns = now_ns;
+}
+
 /* A read took data. In this order: what comes after the 0 is seen by one side or the other. */
 static __always_inline void npt_turn_read(struct npt_conn *conn, struct tcp_sock *tp,
 					  struct npt_bpf_slot *slot, __u64 now_ns)
@@ -79,6 +92,8 @@ static __always_inline void npt_turn_read(struct npt_conn *conn, struct tcp_sock
 
 	if (ready_ns)
 		npt_metric_time(&slot->metrics[NPT_BPF_UNREAD], now_ns - ready_ns);
+	else
+		npt_turn_make_good(conn, tp, now_ns);
 	__sync_lock_test_and_set(&conn->ready_ns, 0);
 	if ((__s32)npt_unread_bytes(tp) > 0)
 		__sync_val_compare_and_swap(&conn->ready_ns, 0, now_ns);

@@ -263,6 +263,29 @@ uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss)
 	return sum;
 }
 
+static uint64_t missed_by(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 size = sizeof(info);
+	int fd = bpf_program__fd(program);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+		return 0;
+	return info.recursion_misses;
+}
+
+uint64_t npt_probe_missed(struct npt_probe *probe)
+{
+	__typeof__(probe->skeleton->progs) *programs = &probe->skeleton->progs;
+	uint64_t state = missed_by(programs->npt_set_state);
+	uint64_t twin = missed_by(programs->npt_set_state_twin);
+
+	return (state < twin ? state : twin) + missed_by(programs->npt_drop) +
+	       missed_by(programs->npt_write_end) + missed_by(programs->npt_read_end) +
+	       missed_by(programs->npt_read_spliced) + missed_by(programs->npt_end_send) +
+	       missed_by(programs->npt_end_receive);
+}
+
 uint64_t npt_probe_other_connections(struct npt_probe *probe, uint32_t scope)
 {
 	struct npt_bpf_scope_state state = { 0 };

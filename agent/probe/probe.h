@@ -72,6 +72,12 @@ const struct npt_bpf_queue *npt_probe_queues(const struct npt_probe *probe);
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
 		       struct npt_bpf_process *process_ret);
 uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss);
+/*
+ * Events that our counting programs missed, of anybody's sockets: the kernel runs a program once at
+ * a time on a CPU, and another task (7.0+) or a packet may come in between. At most: what one of
+ * two twins has seen was not missed. What sk_data_ready missed is made good by the next read.
+ */
+uint64_t npt_probe_missed(struct npt_probe *probe);
 uint64_t npt_probe_other_connections(struct npt_probe *probe, uint32_t scope);
 /* What the kernel holds for us, in bytes; socket storage at its largest. */
 uint64_t npt_probe_map_bytes(struct npt_probe *probe);

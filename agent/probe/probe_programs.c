@@ -105,7 +105,8 @@ int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
 	if (!has(probe, NPT_TRACEPOINT_SET_STATE, 3))
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel lacks the tracepoint inet_sock_set_state (4.16+)");
-	r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_SK_STORAGE, NULL);
+	/* Socket storage is older, its use in tracing is not; task storage came with that. */
+	r = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, NULL);
 	if (r == -EPERM)
 		return npt_probe_explain_load(r, err);
 	if (r != 1)
@@ -116,7 +117,7 @@ int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
 }
 
 /* The first hooks are those of the layer Base. */
-#define BASE_HOOKS 5
+#define BASE_HOOKS 6
 
 struct choice {
 	struct bpf_program *program;
@@ -138,6 +139,7 @@ static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROB
 	__typeof__(probe->skeleton->progs) *programs = &probe->skeleton->progs;
 	const struct choice all[] = {
 		{ programs->npt_set_state, true },
+		{ programs->npt_set_state_twin, true },
 		{ programs->npt_drop, can->drops },
 		{ programs->npt_send_reset, can->resets },
 		{ programs->npt_receive_reset, can->resets },

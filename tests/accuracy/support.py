@@ -118,7 +118,7 @@ class Agent(Program):
         assert [window["kind"] for window in windows] == ["Window"] * len(windows)
         assert [window["sequence"] for window in windows] == list(range(1, len(windows) + 1))
         check_sum(windows, report)
-        assert report["lost"] == {"events": 0, "edges": 0}
+        assert report["lost"] == {"events": 0, "edges": 0}, errors
         return report
 
 

@@ -26,8 +26,8 @@ def fate_rules():
 @pytest.mark.parametrize("scenario", [
     "connects",
     pytest.param("connects_in_haste", marks=pytest.mark.xfail(
-        strict=False, reason="an ICMP error that a program takes (SO_ERROR) and acts on while the kernel "
-                             "still tries counts as ECANCELED")),
+        strict=False, reason="an ICMP error that found the socket busy (sk_err_soft) and that the program "
+                             "takes by SO_ERROR leaves no trace: it counts as ECANCELED")),
 ])
 def test_connects_that_fail_are_told_apart(namespaces, scenario):
     run_in(namespaces.far, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0")

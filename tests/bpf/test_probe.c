@@ -62,9 +62,11 @@ static size_t held_objects(void)
 	return count;
 }
 
-static struct npt_probe *open_probe(const struct npt_features *features, bool operations)
+static struct npt_probe *open_probe(const struct npt_features *features, bool operations,
+				    bool no_trampolines)
 {
-	struct npt_probe_options options = { .operations = operations };
+	struct npt_probe_options options = { .operations = operations,
+					     .no_trampolines = no_trampolines };
 	struct npt_probe *probe = NULL;
 	struct npt_error err = NPT_ERROR_NONE;
 
@@ -82,7 +84,7 @@ static void loads_and_attaches_each_set_of_programs_and_leaves_nothing(void)
 	for (int operations = 0; operations <= has_operations(); operations++) {
 		bool begins = npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LOCKED) > 0;
 		bool reasons = npt_features_tracepoint(features, NPT_TRACEPOINT_FREE_SKB) >= 4;
-		struct npt_probe *probe = open_probe(features, operations != 0);
+		struct npt_probe *probe = open_probe(features, operations != 0, false);
 
 		NPT_CHECK(held_objects() > 10);
 		NPT_CHECK(probe && npt_probe_abilities(probe)->drop_receivers == reasons);
@@ -107,7 +109,7 @@ static void slices_come_and_go(void)
 		npt_test_skip("slices belong to the layer Operations, which is not there");
 		return;
 	}
-	probe = open_probe(features, true);
+	probe = open_probe(features, true, true);
 	before = held_objects();
 	for (int i = 0; probe && i < 20; i++) {
 		NPT_CHECK_INT(npt_probe_slice_begin(probe, &err), 0);
@@ -156,7 +158,7 @@ static void counts_what_is_in_scope_and_nothing_else(void)
 
 	if (!is_root() || !NPT_CHECK(npt_features_new(&features, NULL) == 0))
 		return;
-	probe = open_probe(features, has_operations());
+	probe = open_probe(features, has_operations(), false);
 	if (!probe)
 		return;
 	NPT_CHECK(talk());
@@ -183,7 +185,7 @@ static void edges_beyond_the_limit_are_counted_as_other(void)
 
 	if (!is_root() || !NPT_CHECK(npt_features_new(&features, NULL) == 0))
 		return;
-	probe = open_probe(features, false);
+	probe = open_probe(features, false, false);
 	if (!probe)
 		return;
 	NPT_CHECK_INT(npt_probe_add_scope(probe, own_netns(), SCOPE, true, 2, NULL), 0);

@@ -48,17 +48,17 @@ NO_STORAGE = r"lacks socket storage for tracing \(5\.11\+\)"
 KERNELS = [
     Kernel("5.10", "amd64", (("bullseye", cloud(r"5\.10")),),
            {"Base": NO_STORAGE, ALL: NO_STORAGE}, frozenset()),
-    # Operations: once fentry programs are there, WORKS and accuracy=ALL.
-    Kernel("6.1", "amd64", (("bookworm", cloud(r"6\.1")),),
-           {"Base": WORKS, ALL: r"lacks the tracepoint sock_send_length \(6\.3\+\)"},
-           frozenset({"drops"}), accuracy="Base", required=True),
+    # Operations by fentry alone.
+    Kernel("6.1", "amd64", (("bookworm", cloud(r"6\.1")),), {"Base": WORKS, ALL: WORKS},
+           frozenset({"drops.received", "resets.sent.reason", "response", "unread"}), accuracy=ALL,
+           required=True),
     Kernel("6.12", "amd64", (("bookworm", cloud(r"6\.12")),), {"Base": WORKS, ALL: WORKS},
-           frozenset({"write.micros"}), accuracy=ALL, required=True),
+           frozenset(), accuracy=ALL, required=True),
     Kernel("6.18", "amd64", (("trixie-backports", cloud(r"6\.18")),), {"Base": WORKS, ALL: WORKS},
            frozenset(), accuracy=ALL),
     # Its tasks may be preempted inside a BPF program, which then misses the events of the next task.
     Kernel("newest", "amd64", (("sid", cloud(r"\d+\.\d+")), ("trixie-backports", cloud(r"\d+\.\d+"))),
            {"Base": WORKS, ALL: WORKS}, frozenset(), accuracy=ALL),
     Kernel("6.12", "arm64", (("bookworm", cloud(r"6\.12", "arm64")),), {"Base": WORKS, ALL: WORKS},
-           frozenset({"write.micros"}), accuracy=ALL),
+           frozenset(), accuracy=ALL),
 ]
