@@ -26,7 +26,7 @@
 #define NPT_FINDING_STREAM_BYTES_PER_S     262144
 #define NPT_FINDING_ONE_WAY_READS          2   /* messages back per connection, at most */
 #define NPT_FINDING_WAITS_HIGH             500 /* a reader waits in its reads */
-#define NPT_FINDING_WAITS_READS            10  /* timed reads */
+#define NPT_FINDING_WAITS_READS            5   /* timed reads */
 #define NPT_FINDING_LOSS_PERMILLE          10  /* of the segments were sent again */
 #define NPT_FINDING_LOSS_MAX_PERMILLE      500 /* more is a peer that does not answer */
 #define NPT_FINDING_LOSS_SEGMENTS          10

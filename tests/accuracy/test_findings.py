@@ -59,7 +59,7 @@ def slow_reader(rng):
 
 
 def slow_writer(rng):
-    gap = rng.randint(5000, 60000)
+    gap = rng.randint(5000, 40000)
     return stream(rng, write=int(gap * rng.uniform(0.5, 5)), write_gap=gap)
 
 
@@ -213,7 +213,7 @@ def numbers(edge):
     parts = {name[:-6]: value * 100 // time for name, value in edge["limited"].items()}
     for name in ("rtt", "response", "unread", "read", "connect"):
         metric = edge.get(name, {"count": 0, "micros": {"p50": 0, "p95": 0, "sum": 0}})
-        parts[name] = [metric["count"], metric["micros"]["p50"], metric["micros"]["p95"]]
+        parts[name] = [metric["count"], *(metric["micros"].get(key, 0) for key in ("count", "p50", "p95"))]
         if name == "unread":
             parts["unread%"] = metric["micros"]["sum"] * 100 // time
         if name == "response":
