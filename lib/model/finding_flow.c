@@ -132,9 +132,14 @@ static void judge_loss(const struct flow *flow, struct npt_opinion *opinion)
 {
 	uint32_t sure = npt_confidence(flow->receiver, flow->lost, NPT_FINDING_LOSS_SEGMENTS);
 
-	if (!flow->lossy)
+	if (flow->loss < NPT_FINDING_LOSS_PERMILLE)
 		return;
-	if (flow->loss > NPT_FINDING_LOSS_MAX_PERMILLE)
+	if (!flow->lossy)
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"%" PRIu64 " of %" PRIu64
+				" segments were sent again: too few to blame the network",
+				flow->lost, flow->sender->sent.segments);
+	else if (flow->loss > NPT_FINDING_LOSS_MAX_PERMILLE)
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"%" PRIu64 " segments were sent again, %" PRIu64
 				" for the first time: the peer hardly answers",

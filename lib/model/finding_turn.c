@@ -107,6 +107,7 @@ static uint64_t path_us(const struct npt_edge *edge)
 static struct split split_at(const struct npt_ends *ends, uint32_t permille)
 {
 	struct split split = { .quantile = permille == 500 ? "p50" : "p95" };
+	uint64_t busy_us;
 
 	if (ends->client) {
 		split.total_us = response_us(ends->client, permille);
@@ -125,9 +126,18 @@ static struct split split_at(const struct npt_ends *ends, uint32_t permille)
 		split.network_us = npt_edge_rtt_micros(ends->server);
 		split.total_us = split.server_us + split.network_us;
 	} else {
-		/* What delayed ACKs add to the RTT is taken from the server's part: too careful. */
+		/*
+		 * A request may be on its way for long after it was written: large, or sent again.
+		 * What delayed ACKs add to that and to the RTT is taken from the server's part: too
+		 * careful.
+		 */
+		busy_us = (npt_edge_time_micros(ends->client) -
+			   ends->client->limited.application_micros) /
+			  split.turns;
 		split.network_us = npt_histogram_quantile_micros(
 			&ends->client->metrics[NPT_METRIC_RTT].micros, 950);
+		if (split.network_us < busy_us)
+			split.network_us = busy_us;
 		if (split.total_us > split.network_us)
 			split.server_us = split.total_us - split.network_us;
 	}
@@ -188,27 +198,29 @@ void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
 	const char *why_not;
 	enum trust trust = trust_of(ends, &why_not);
-	struct split split, tail;
+	struct split split, tail, last;
 	bool requests;
 
 	if (trust == TRUST_NONE)
 		return;
 	split = split_at(ends, 500);
 	tail = split_at(ends, 950);
+	last = split_at(ends, 990);
 	requests = trust == TRUST_ALTERNATE &&
 		   !may_be_heartbeats(ends->client ? ends->client : ends->server);
 	if (requests && server_is_slow(ends, &split, NPT_FINDING_SERVER_MIN_US))
 		say_server(ends, &split, opinion);
 	judge_delay(ends, &split, opinion);
-	if (requests && tail.turns >= NPT_FINDING_TURNS_MANY &&
+	/* A lost response is late, too, and its client does not know that it was lost. */
+	if (requests && ends->server && tail.turns >= NPT_FINDING_TURNS_MANY &&
 	    server_is_slow(ends, &tail, NPT_FINDING_TAIL_MIN_US))
 		say_server(ends, &tail, opinion);
-	if (split.total_us > NPT_FINDING_QUICK_US || tail.total_us >= NPT_FINDING_TAIL_MIN_US)
+	if (split.total_us > NPT_FINDING_QUICK_US || last.total_us >= NPT_FINDING_TAIL_MIN_US)
 		npt_opinion_say(
 			opinion, NPT_VERDICT_UNKNOWN, 0,
-			"answers come after %s (p50 of %" PRIu64 " turns; p95 %s): %s",
+			"answers come after %s (p50 of %" PRIu64 " turns; p99 %s): %s",
 			npt_phrase_micros(split.total_us).text, split.turns,
-			npt_phrase_micros(tail.total_us).text,
+			npt_phrase_micros(last.total_us).text,
 			requests ? "neither the server nor the network is the cause beyond doubt"
 				 : "if they are answers, and not messages that nobody asked for");
 }

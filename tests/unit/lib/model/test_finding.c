@@ -255,6 +255,14 @@ static void slow_server_seldom(struct npt_edge *client, struct npt_edge *server)
 	}
 }
 
+/* Each is on its way for 30 ms after its last byte was written. */
+static void large_requests(struct npt_edge *client, struct npt_edge *server)
+{
+	(void)server;
+	set_limits(client, 400, 0, 0);
+	set_times(client, NPT_METRIC_RESPONSE, 200, 35000);
+}
+
 static void slow_server_of_a_few(struct npt_edge *client, struct npt_edge *server)
 {
 	struct npt_edge *ends[] = { client, server };
@@ -419,7 +427,7 @@ static const struct row rows[] = {
 	ROW(make_stream, large_send_buffer, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "60 %"),
 	ROW(make_stream, loss, LOSS, LOSS, LOSS, UNKNOWN, "4.7 %"),
 	ROW(make_stream, loss_in_vain, NONE, NONE, UNKNOWN, UNKNOWN, "100 of 70000"),
-	ROW(make_stream, nine_lost, NONE, NONE, UNKNOWN, UNKNOWN, "9 of 100"),
+	ROW(make_stream, nine_lost, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "9 of 100"),
 	ROW(make_stream, peer_is_gone, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "hardly answers"),
 	ROW(make_requests, loss_of_answers, LOSS, LOSS, NONE, LOSS, "that nginx[200] sent"),
 	ROW(make_stream, slow_writer, WRITER, WRITER, UNKNOWN, UNKNOWN, "curl[100] sets the pace"),
@@ -429,7 +437,8 @@ static const struct row rows[] = {
 	    "whether it could carry more"),
 	ROW(make_requests, slow_server, SERVER, SERVER, SERVER, SERVER,
 	    "nginx[200] takes 480 ms of 490 ms to answer (p50 of 200 requests)"),
-	ROW(make_requests, slow_server_seldom, SERVER, SERVER, SERVER, SERVER, "p95 of 200"),
+	ROW(make_requests, slow_server_seldom, SERVER, SERVER, UNKNOWN, SERVER, "p95 of 200"),
+	ROW(make_requests, large_requests, UNKNOWN, UNKNOWN, UNKNOWN, NONE, "beyond doubt"),
 	ROW(make_requests, slow_server_of_a_few, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "too few"),
 	ROW(make_requests, messages_that_cross, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "cross"),
 	ROW(make_requests, messages_that_cross_at_the_server, UNKNOWN, UNKNOWN, SERVER, UNKNOWN,
