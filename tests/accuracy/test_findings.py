@@ -132,8 +132,8 @@ SCENARIOS = {
     "lossy requests": Scenario(
         lambda rng: (turns(rng, rng.randint(0, 1000), rng.randint(0, 5000)),
                      (rng.randint(500, 4000), rng.randint(20, 60))),
-        ("Network/loss", "Network/loss"), ("Network/loss", "Network/loss"), "each end sends, though not enough each time to be sure", relayed=True,
-        vague=True),
+        ("Network/loss", "Network/loss"), ("Network/loss", "Network/loss"),
+        "each end sends, though not always enough to be sure", relayed=True, vague=True),
     "uploads": Scenario(
         lambda rng: (turns(rng, 0, rng.randint(0, 20000), request=(200000, 2000000), response=(70, 300)),
                      (rng.randint(2000, 20000), 0)),
