@@ -158,7 +158,8 @@ SCENARIOS = {
 # What is measured at the same time: light things together, what needs the CPU alone.
 GROUPS = (("slow reader", "slow writer", "slow server"), ("small window", "small buffer"), ("loss",),
           ("delay", "refused"), ("full backlog", "keep-alive"), ("requests", "short connections"),
-          ("full speed",), ("downloads",), ("lossy requests",), ("uploads",), ("pipelining", "pushes", "heartbeats"), ("interleaved",))
+          ("full speed",), ("downloads",), ("lossy requests",), ("uploads",),
+          ("pipelining", "pushes", "heartbeats"), ("interleaved",))
 
 
 @dataclasses.dataclass
