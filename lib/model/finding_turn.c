@@ -178,7 +178,7 @@ static void say_server(const struct npt_ends *ends, const struct split *split,
 static void judge_delay(const struct npt_ends *ends, const struct split *split,
 			struct npt_opinion *opinion)
 {
-	uint64_t path = path_us(ends->client);
+	uint64_t path = path_us(ends->client), total_us;
 
 	if (!path)
 		path = path_us(ends->server);
@@ -186,12 +186,14 @@ static void judge_delay(const struct npt_ends *ends, const struct split *split,
 	    (ends->server && path < NPT_FINDING_DOMINATES * split->server_us) ||
 	    path * NPT_FINDING_DOMINATES < split->total_us)
 		return;
+	/* The smallest RTT and the midpoint of a bucket. */
+	total_us = split->total_us < path ? path : split->total_us;
 	npt_opinion_say(
 		opinion, NPT_VERDICT_NETWORK_DELAY,
 		npt_confidence(ends->client && ends->server, split->turns, NPT_FINDING_TURNS_MIN),
 		"the network takes %s of the %s until an answer comes (%s of %" PRIu64 " requests)",
-		npt_phrase_micros(path).text, npt_phrase_micros(split->total_us).text,
-		split->quantile, split->turns);
+		npt_phrase_micros(path).text, npt_phrase_micros(total_us).text, split->quantile,
+		split->turns);
 }
 
 void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
@@ -225,19 +227,33 @@ void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 				 : "if they are answers, and not messages that nobody asked for");
 }
 
+/* Why nothing is said of an edge that nothing is wrong with. */
+static void say_nothing(const struct npt_edge *edge, const char *why_not,
+			struct npt_opinion *opinion)
+{
+	uint64_t writes = edge->metrics[NPT_METRIC_WRITE].count;
+	uint64_t reads = edge->metrics[NPT_METRIC_READ].count;
+
+	if (reads >= NPT_FINDING_OPERATIONS_MIN &&
+	    writes <= NPT_FINDING_ONE_WAY_READS * npt_edge_connections(edge))
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"its data comes one way: what the sender waits for is seen at the "
+				"sender's end");
+	else
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"nothing is conspicuous, but %s (%" PRIu64 " turns, %" PRIu64
+				" writes, %" PRIu64 " reads)",
+				why_not, turns_of(edge), writes, reads);
+}
+
 void npt_judge_calm(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
-	const struct npt_edge *any = ends->client ? ends->client : ends->server;
-	const char *why_not;
+	const char *why_not = "";
 	enum trust trust = trust_of(ends, &why_not);
 	struct split split;
 
 	if (trust == TRUST_NONE) {
-		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"nothing is conspicuous, but %s (%" PRIu64 " turns, %" PRIu64
-				" writes, %" PRIu64 " reads)",
-				why_not, turns_of(any), any->metrics[NPT_METRIC_WRITE].count,
-				any->metrics[NPT_METRIC_READ].count);
+		say_nothing(ends->client ? ends->client : ends->server, why_not, opinion);
 		return;
 	}
 	split = split_at(ends, 500);
