@@ -12,6 +12,7 @@ struct split {
 	uint64_t total_us;
 	uint64_t server_us;
 	uint64_t network_us;
+	uint64_t unread_us; /* of the server's, before it read the request */
 	uint64_t turns;
 	const char *quantile;
 };
@@ -115,6 +116,8 @@ static struct split split_at(const struct npt_ends *ends, uint32_t permille)
 	}
 	if (ends->server) {
 		split.server_us = response_us(ends->server, permille);
+		split.unread_us = npt_histogram_quantile_micros(
+			&ends->server->metrics[NPT_METRIC_UNREAD].micros, permille);
 		split.turns = turns_of(ends->server);
 	}
 	if (ends->client && ends->server) {
@@ -159,6 +162,16 @@ static void say_server(const struct npt_ends *ends, const struct split *split,
 	uint32_t sure =
 		npt_confidence(ends->client && ends->server, split->turns, NPT_FINDING_TURNS_MIN);
 
+	if (split->unread_us * NPT_FINDING_DOMINATES > split->server_us) {
+		npt_opinion_say(
+			opinion, NPT_VERDICT_UNKNOWN, 0,
+			"requests wait %s of %s (%s) before %s reads them: it is busy with others, "
+			"or does not get the CPU",
+			npt_phrase_micros(split->unread_us).text,
+			npt_phrase_micros(split->server_us).text, split->quantile,
+			npt_phrase_process(ends->server, "").text);
+		return;
+	}
 	if (!ends->server)
 		npt_opinion_say(
 			opinion, NPT_VERDICT_SERVER, sure,

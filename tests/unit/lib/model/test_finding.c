@@ -241,6 +241,12 @@ static void slow_server(struct npt_edge *client, struct npt_edge *server)
 	set_times(server, NPT_METRIC_RESPONSE, 200, 480000);
 }
 
+static void server_without_the_cpu(struct npt_edge *client, struct npt_edge *server)
+{
+	slow_server(client, server);
+	set_times(server, NPT_METRIC_UNREAD, 200, 400000);
+}
+
 static void slow_server_seldom(struct npt_edge *client, struct npt_edge *server)
 {
 	struct npt_edge *ends[] = { client, server };
@@ -361,6 +367,12 @@ static void refused(struct npt_edge *client, struct npt_edge *server)
 	npt_named_count_add(client->connections.failed, NPT_EDGE_FAILED_MAX, "ECONNREFUSED", 9);
 }
 
+static void given_up(struct npt_edge *client, struct npt_edge *server)
+{
+	(void)server;
+	npt_named_count_add(client->connections.failed, NPT_EDGE_FAILED_MAX, "ECANCELED", 10);
+}
+
 static void one_of_a_hundred_refused(struct npt_edge *client, struct npt_edge *server)
 {
 	(void)server;
@@ -437,6 +449,8 @@ static const struct row rows[] = {
 	    "whether it could carry more"),
 	ROW(make_requests, slow_server, SERVER, SERVER, SERVER, SERVER,
 	    "nginx[200] takes 480 ms of 490 ms to answer (p50 of 200 requests)"),
+	ROW(make_requests, server_without_the_cpu, UNKNOWN, UNKNOWN, SERVER, UNKNOWN,
+	    "before nginx[200] reads them"),
 	ROW(make_requests, slow_server_seldom, SERVER, SERVER, UNKNOWN, SERVER, "p95 of 200"),
 	ROW(make_requests, large_requests, UNKNOWN, UNKNOWN, UNKNOWN, NONE, "beyond doubt"),
 	ROW(make_requests, slow_server_of_a_few, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "too few"),
@@ -461,6 +475,7 @@ static const struct row rows[] = {
 	ROW(make_requests, refused, FAILURE, NONE, FAILURE, NONE,
 	    "10 of 11 connects failed, most with "
 	    "ECONNREFUSED"),
+	ROW(make_requests, given_up, UNKNOWN, NONE, UNKNOWN, NONE, "most with ECANCELED"),
 	ROW(make_requests, one_of_a_hundred_refused, UNKNOWN, NONE, UNKNOWN, NONE, "1 of 100"),
 	ROW(make_requests, syns_again, UNKNOWN, NONE, UNKNOWN, NONE, "15 SYNs"),
 	ROW(make_requests, over_udp, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "only TCP"),
