@@ -14,6 +14,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
+#include "lib/model/finding.h"
 #include "lib/model/report_protobuf.h"
 
 #define DRAIN_NS (20 * NPT_NS_PER_SECOND)
@@ -373,6 +374,7 @@ static void describe_pod(struct npt_assigned *assigned, struct pod_run *pod,
 	total = npt_recording_total(pod->recording);
 	npt_names_apply(assigned->tools.names, total, npt_clock_monotonic_ns());
 	npt_measure_describe(assigned->tools.measure, pod->scope, total);
+	npt_findings_set(total);
 	npt_summary_of_report(total, summary);
 	summary->windows = npt_recording_sequence(pod->recording);
 	if (assigned->tools.upload)

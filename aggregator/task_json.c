@@ -16,6 +16,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/buffer.h"
+#include "lib/model/finding.h"
 #include "lib/model/report_merge.h"
 
 #define REPORT_BYTES_MAX (64UL * 1024 * 1024)
@@ -115,8 +116,10 @@ static void end_stream(struct sum *sum)
 
 static void end_pod(struct sum *sum)
 {
-	if (sum->pod)
+	if (sum->pod) {
+		npt_findings_set(sum->pod);
 		add_edges(sum, sum->pod);
+	}
 	npt_report_free(sum->pod);
 	sum->pod = NULL;
 }
@@ -231,6 +234,7 @@ static int add_to_page(void *context, uint64_t id, struct npt_report *window)
 		page->more = true;
 		return 1;
 	}
+	npt_findings_set(window);
 	text = npt_report_to_json(window);
 	if (page->count > 0)
 		(void)npt_buffer_append_text(&page->text, ",");

@@ -12,7 +12,7 @@
 static __always_inline __u64 npt_call_number(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_arm64)
-	return (__u64)((struct pt_regs___arm64 *)bpf_task_pt_regs(task))->syscallno;
+	return (__u64)((struct pt_regs___call *)bpf_task_pt_regs(task))->syscallno;
 #else
 	return ((struct pt_regs *)bpf_task_pt_regs(task))->orig_ax;
 #endif
@@ -22,7 +22,7 @@ static __always_inline __u64 npt_call_number(struct task_struct *task)
 static __always_inline __u64 npt_call_argument(struct task_struct *task, __u32 argument)
 {
 #if defined(__TARGET_ARCH_arm64)
-	struct pt_regs___arm64 *regs = (struct pt_regs___arm64 *)bpf_task_pt_regs(task);
+	struct pt_regs___call *regs = (struct pt_regs___call *)bpf_task_pt_regs(task);
 
 	return argument == 0 ? regs->orig_x0 : argument == 1 ? regs->regs[1] : regs->regs[4];
 #else

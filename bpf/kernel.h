@@ -157,7 +157,7 @@ struct pt_regs {
 	unsigned long orig_ax;
 };
 
-struct pt_regs___arm64 {
+struct pt_regs___call {
 	__u64 regs[31];
 	__u64 orig_x0;
 	int syscallno;

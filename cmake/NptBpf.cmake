@@ -23,7 +23,7 @@ function(npt_bpf name)
 		OUTPUT ${out}/${name}.raw.o
 		COMMAND ${NPT_BPF_CLANG} -target bpf -mcpu=v3 -g -O2 -Wall -Wextra ${NPT_BPF_WERROR}
 			-Wno-unused-parameter -D__TARGET_ARCH_${NPT_BPF_ARCH}
-			-idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+			-idirafter ${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
 			-I${CMAKE_SOURCE_DIR} -MD -MF ${out}/${name}.d -MT ${out}/${name}.raw.o
 			-c ${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c -o ${out}/${name}.raw.o
 		DEPENDS ${name}.bpf.c

@@ -109,7 +109,8 @@ int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
 	if (r == -EPERM)
 		return npt_probe_explain_load(r, err);
 	if (r != 1)
-		return npt_error_set(err, EOPNOTSUPP, "the kernel lacks socket storage (5.2+)");
+		return npt_error_set(err, EOPNOTSUPP,
+				     "the kernel lacks socket storage for tracing (5.11+)");
 	look_at_losses(probe);
 	return probe->options.operations ? look_at_operations(probe, err) : 0;
 }

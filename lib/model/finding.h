@@ -16,7 +16,8 @@
 #define NPT_FINDING_LIMITED_LOW            100
 #define NPT_FINDING_UNREAD_HIGH            500 /* data waits for its reader */
 #define NPT_FINDING_UNREAD_LOW             200
-#define NPT_FINDING_LATE_US                1000      /* a mean that is more than a wakeup */
+#define NPT_FINDING_LATE_US                1000 /* a mean that is more than a wakeup */
+#define NPT_FINDING_LATE_TIMES             10
 #define NPT_FINDING_SLOW_BYTES_PER_S       50000000  /* taken while data waits: at most */
 #define NPT_FINDING_FAST_BYTES_PER_S       200000000 /* a stream that nothing holds up */
 #define NPT_FINDING_QUEUE_BYTES            32768     /* unread per connection: a queue */

@@ -40,9 +40,18 @@ static uint64_t drain_rate(const struct npt_edge *edge)
 	return per_second(edge->received.bytes, edge->metrics[NPT_METRIC_UNREAD].micros.sum_micros);
 }
 
+static uint64_t late_times(const struct npt_histogram *unread)
+{
+	uint64_t times = 0;
+
+	for (uint32_t i = npt_histogram_bucket(NPT_FINDING_LATE_US); i < NPT_HISTOGRAM_BUCKETS; i++)
+		times += unread->buckets[i];
+	return times;
+}
+
 /*
- * Data waits long and leaves slowly. A quick reader of a stream finds data waiting all the time,
- * too, but never for long.
+ * Data waits long, again and again, and leaves slowly. A quick reader of a stream finds data
+ * waiting all the time, too, but never for long; who does not get the CPU is late once or twice.
  */
 static bool is_late(const struct npt_edge *edge)
 {
@@ -50,7 +59,8 @@ static bool is_late(const struct npt_edge *edge)
 
 	return unread_permille(edge) >= NPT_FINDING_UNREAD_HIGH &&
 	       drain_rate(edge) <= NPT_FINDING_SLOW_BYTES_PER_S &&
-	       unread->sum_micros >= unread->count * NPT_FINDING_LATE_US;
+	       unread->sum_micros >= unread->count * NPT_FINDING_LATE_US &&
+	       late_times(unread) >= NPT_FINDING_LATE_TIMES;
 }
 
 static bool unread_known(const struct npt_edge *edge)

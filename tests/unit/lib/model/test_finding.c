@@ -108,6 +108,16 @@ static void slow_reader(struct npt_edge *client, struct npt_edge *server)
 	server->queue.unread_bytes = 60000;
 }
 
+static void reader_that_was_late_once(struct npt_edge *client, struct npt_edge *server)
+{
+	struct npt_histogram *unread = &server->metrics[NPT_METRIC_UNREAD].micros;
+
+	slow_reader(client, server);
+	set_times(server, NPT_METRIC_UNREAD, 900, 100);
+	unread->buckets[npt_histogram_bucket(4000000)] = 2;
+	unread->sum_micros += 8000000;
+}
+
 static void slow_reader_of_a_lossy_path(struct npt_edge *client, struct npt_edge *server)
 {
 	slow_reader(client, server);
@@ -422,6 +432,7 @@ static const struct row rows[] = {
 	ROW(make_stream, full_window, WINDOW, WINDOW, UNKNOWN, UNKNOWN, "full 83 %"),
 	ROW(make_stream, slow_reader, READER, READER, UNKNOWN, READER,
 	    "nginx[200] reads too slowly, 2.2 MB/s: data waits for it 90 %"),
+	ROW(make_stream, reader_that_was_late_once, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "80 %"),
 	ROW(make_stream, slow_reader_of_a_lossy_path, READER, READER, UNKNOWN, READER, "full 83 %"),
 	ROW(make_stream, late_reader_with_room, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
 	    "nothing to send 90 %"),

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boots a kernel in QEMU and listens to what the guest says on its serial line.
+
+TCG, since these machines cannot nest; one thread per guest, since cross-CPU code patching in a guest
+raced with more. A guest is started once more only if it never came up: what fails later is a result.
+"""
+import json
+import subprocess
+import threading
+import time
+
+import fetch
+
+LIMIT_SECONDS = 240
+MACHINES = {
+    "amd64": ["qemu-system-x86_64", "-cpu", "max"],
+    "arm64": ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57"],
+}
+CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
+
+
+def command(kernel, initramfs, disk, log):
+    return [*MACHINES[kernel.architecture], "-nodefaults", "-no-reboot", "-display", "none",
+            "-serial", f"file:{log}", "-m", "512", "-smp", "2", "-accel", "tcg,thread=single",
+            "-kernel", str(fetch.image_of(kernel.folder)), "-initrd", str(initramfs),
+            "-append", f"console={CONSOLES[kernel.architecture]} panic=-1 quiet",
+            "-drive", f"file={disk},if=virtio,format=raw,readonly=on", "-net", "none"]
+
+
+CHILDREN = set()
+ENDING = threading.Event()
+
+
+def end_all():
+    """Ends every guest that runs; for an interrupt."""
+    ENDING.set()
+    for child in list(CHILDREN):
+        child.kill()
+
+
+def boot_once(kernel, initramfs, disk, log):
+    log.unlink(missing_ok=True)
+    child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command(kernel, initramfs, disk, log)],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
+    CHILDREN.add(child)
+    try:
+        errors = child.communicate(timeout=LIMIT_SECONDS)[1]
+    except subprocess.TimeoutExpired:
+        errors = f"ended after {LIMIT_SECONDS} s"
+    finally:
+        child.kill()
+        child.wait()
+        CHILDREN.discard(child)
+    text = log.read_text(errors="replace").replace("\r", "") if log.exists() else ""
+    return text, errors.strip()
+
+
+def boot(kernel, initramfs, disk, log):
+    """What the guest said, as a list of objects; the last one tells how it ended."""
+    begin = time.monotonic()
+    for _ in range(2):
+        text, errors = boot_once(kernel, initramfs, disk, log)
+        if "INIT-UP" in text or ENDING.is_set():
+            break
+    said = []
+    for line in text.splitlines():
+        if line.startswith("NPT {"):
+            try:
+                said.append(json.loads(line[4:]))
+            except ValueError:
+                errors = errors or "a line of the guest is broken"
+    done = "GUEST-DONE rc=0" in text
+    said.append({"what": "end", "done": done, "seconds": time.monotonic() - begin,
+                 "error": "" if done else errors or f"never finished; see {log}"})
+    return said

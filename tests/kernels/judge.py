@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares what a guest said with what is expected of its kernel. Each comparison is a test:
+(name, "passed" or "failed", why)."""
+import re
+
+import expectations
+import verifier
+
+NEVER = "not measured by this version"
+OFF = "layer Operations is off"
+
+
+def of(said, what):
+    return [item for item in said if item["what"] == what]
+
+
+def result(name, problems):
+    return (name, "failed" if problems else "passed", "; ".join(problems))
+
+
+def lacking(run):
+    """Metrics that this kernel, and not this version or these layers, makes unavailable."""
+    return {name for name, reason in run["unavailable"].items() if reason not in (NEVER, OFF)}
+
+
+def counted_wrong(run):
+    """Differences between an agent's counts and the truth."""
+    keys = ["opened", "closed", "sent", "received"]
+    if "Operations" in run["layers"]:
+        keys += ["writes", "reads"]
+    for role, truth in run["truth"].items():
+        seen = run["edges"].get(role, {})
+        for key in keys:
+            if seen.get(key) != truth[key]:
+                yield f"{role} {key}: {seen.get(key)}, not {truth[key]}"
+
+
+def judge_run(kernel, run):
+    expected = kernel.layers[run["layers"]]
+    name = f"{run['layers']} ({run['compiler']})"
+    if expected == expectations.WORKS:
+        if run["exit"] != 0:
+            return result(name, [f"exit code {run['exit']}: {run['error']}"])
+        problems = list(counted_wrong(run))
+        if run["layers"] == kernel.accuracy and lacking(run) != kernel.lacks:
+            problems.append(f"unavailable: {sorted(lacking(run))}, not {sorted(kernel.lacks)}")
+        return result(name, problems)
+    problems = []
+    if run["exit"] != 4:
+        problems.append(f"exit code {run['exit']}, not 4")
+    if not re.search(expected, run["error"]) or "\n" in run["error"]:
+        problems.append(f"says \"{run['error']}\", which is not one line with: {expected}")
+    return result(f"{name} is refused", problems)
+
+
+def judge_busy(said):
+    """Nothing is lost while tasks are preempted; and what is lost would be said."""
+    for run in of(said, "busy"):
+        problems = [run["error"]] if run["exit"] else list(counted_wrong(run))
+        if problems and run.get("misses") and not run["lost"]["events"]:
+            problems.append(f"lost.events is 0, yet programs missed events: {run['misses']}")
+        yield result(f"busy processes, {run['layers']}", problems)
+
+
+def judge_tests(kernel, said):
+    """The programs of tests/bpf, and the accuracy suite test by test."""
+    for item in of(said, "program"):
+        words = [f"exit code {item['exit']}", *item["output"].strip().splitlines()]
+        yield result(item["name"], words if item["exit"] else [])
+    ended = {item["name"]: item for item in of(said, "test")}
+    for test in kernel.tests:
+        item = ended.get(test, {"outcome": "never run", "detail": ""})
+        yield result(test, [] if item["outcome"] == "passed" else [f"{item['outcome']}: {item['detail']}"])
+
+
+def judge(kernel, said, compilers, programs):
+    """All tests of one guest."""
+    end = said[-1]
+    yield result("boots and ends", [] if end["done"] else [end["error"]])
+    if not of(said, "kernel"):
+        return
+    runs = of(said, "run")
+    for run in runs:
+        yield judge_run(kernel, run)
+    missing = len(compilers) * len(kernel.layers) - len(runs)
+    if missing:
+        yield result("every agent has run", [f"{missing} did not"])
+    if kernel.accuracy and len(of(said, "program")) != programs:
+        yield result("every program of tests/bpf has run", [f"{len(of(said, 'program'))} of {programs}"])
+    yield from judge_busy(said)
+    yield from judge_tests(kernel, said)
+    for compiler, counts in verifier.counts(said).items():
+        yield result(f"instructions ({compiler})", verifier.excess(kernel.title, compiler, counts))
