@@ -12,7 +12,7 @@
 
 /* Shares are permille of the time of an edge's connections. */
 #define NPT_FINDING_TIME_MIN_US            200000 /* before shares mean anything */
-#define NPT_FINDING_LIMITED_HIGH           300    /* held up by a window or a buffer */
+#define NPT_FINDING_LIMITED_HIGH           200    /* held up by a window or a buffer */
 #define NPT_FINDING_LIMITED_LOW            100
 #define NPT_FINDING_UNREAD_HIGH            500 /* data waits for its reader */
 #define NPT_FINDING_UNREAD_LOW             200

@@ -160,7 +160,7 @@ static void reader_of_small_pieces(struct npt_edge *client, struct npt_edge *ser
 static void window_that_is_seldom_full(struct npt_edge *client, struct npt_edge *server)
 {
 	(void)server;
-	set_limits(client, 0, 200, 0);
+	set_limits(client, 0, 190, 0);
 }
 
 static void window_of_a_lossy_path(struct npt_edge *client, struct npt_edge *server)
