@@ -443,7 +443,7 @@ static const struct row rows[] = {
 	    "40 %"),
 	ROW(make_stream, reader_of_small_pieces, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "80 %"),
 	ROW(make_stream, window_that_is_seldom_full, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
-	    "full 20 %"),
+	    "full 19 %"),
 	ROW(make_stream, window_of_a_lossy_path, LOSS, LOSS, UNKNOWN, UNKNOWN, "9.0 %"),
 	ROW(make_stream, fast_though_the_window_is_full, NONE, NONE, NONE, UNKNOWN, "2.0 GB/s"),
 	ROW(make_stream, small_send_buffer, BUFFER, BUFFER, BUFFER, UNKNOWN, "room 60 %"),
