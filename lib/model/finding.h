@@ -18,6 +18,7 @@
 #define NPT_FINDING_UNREAD_LOW             200
 #define NPT_FINDING_LATE_US                1000 /* a mean that is more than a wakeup */
 #define NPT_FINDING_LATE_TIMES             10
+#define NPT_FINDING_SILENT_PART            4 /* of all that came is still unread: one in so many */
 #define NPT_FINDING_SLOW_BYTES_PER_S       50000000  /* taken while data waits: at most */
 #define NPT_FINDING_FAST_BYTES_PER_S       200000000 /* a stream that nothing holds up */
 #define NPT_FINDING_QUEUE_BYTES            32768     /* unread per connection: a queue */

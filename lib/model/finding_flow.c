@@ -19,8 +19,8 @@ struct flow {
 	uint64_t drain;  /* bytes per second while data waits for its reader */
 	bool lossy;
 	bool late;   /* the receiver takes its data late, each time */
-	bool silent; /* the receiver hardly reads at all, and there is something to read */
-	bool queued; /* more than half a read waits for the receiver */
+	bool silent; /* the receiver hardly reads, and most of what came is still there */
+	bool queued; /* more may wait for the receiver than it takes at once */
 	struct npt_phrase sends, reads; /* the programs' names */
 };
 
@@ -72,12 +72,21 @@ static bool unread_known(const struct npt_edge *edge)
 /*
  * Unread counts when data is read: what a program does not read at all is seen in the queue only.
  */
-static bool is_queued(const struct npt_edge *edge)
+static bool may_be_queued(const struct npt_edge *edge)
 {
 	uint64_t reads = edge->metrics[NPT_METRIC_READ].count;
 
-	return edge->queue.unread_bytes * 2 >
-	       edge->connections.open * (edge->received.bytes / (reads + 1));
+	return reads < NPT_FINDING_OPERATIONS_MIN ||
+	       edge->queue.unread_bytes * 2 >
+		       edge->connections.open * (edge->received.bytes / (reads + 1));
+}
+
+/* Of few reads it is not known when they were: what is left of all that came tells. */
+static bool is_silent(const struct npt_edge *edge)
+{
+	return edge->metrics[NPT_METRIC_READ].count < NPT_FINDING_OPERATIONS_MIN &&
+	       edge->queue.unread_bytes > 0 &&
+	       edge->queue.unread_bytes >= edge->received.bytes / NPT_FINDING_SILENT_PART;
 }
 
 static struct flow look(const struct npt_edge *sender, const struct npt_edge *receiver)
@@ -105,10 +114,8 @@ static struct flow look(const struct npt_edge *sender, const struct npt_edge *re
 		flow.unread = unread_permille(receiver);
 		flow.drain = drain_rate(receiver);
 		flow.late = is_late(receiver);
-		flow.silent =
-			receiver->metrics[NPT_METRIC_READ].count < NPT_FINDING_OPERATIONS_MIN &&
-			receiver->queue.unread_bytes > 0;
-		flow.queued = is_queued(receiver);
+		flow.silent = is_silent(receiver);
+		flow.queued = may_be_queued(receiver);
 	}
 	return flow;
 }

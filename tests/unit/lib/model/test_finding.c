@@ -136,7 +136,14 @@ static void reader_that_stopped(struct npt_edge *client, struct npt_edge *server
 	full_window(client, server);
 	set_times(server, NPT_METRIC_UNREAD, 2, 100);
 	set_times(server, NPT_METRIC_READ, 2, 100);
+	client->sent.bytes = server->received.bytes = 200000;
 	server->queue.unread_bytes = 60000;
+}
+
+static void reader_of_large_pieces(struct npt_edge *client, struct npt_edge *server)
+{
+	reader_that_stopped(client, server);
+	client->sent.bytes = server->received.bytes = 10 * 1000 * 1000;
 }
 
 static void reader_that_stopped_later(struct npt_edge *client, struct npt_edge *server)
@@ -438,6 +445,7 @@ static const struct row rows[] = {
 	    "nothing to send 90 %"),
 	ROW(make_stream, reader_that_stopped, READER, READER, UNKNOWN, UNKNOWN,
 	    "60 KB wait for it"),
+	ROW(make_stream, reader_of_large_pieces, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "full 83 %"),
 	ROW(make_stream, reader_that_stopped_later, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "60 KB"),
 	ROW(make_stream, quick_reader_that_is_half_busy, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
 	    "40 %"),
