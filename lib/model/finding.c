@@ -254,30 +254,49 @@ static void judge_listener(const struct npt_edge *edge, struct npt_opinion *opin
 				edge->peer.port);
 }
 
+struct failures {
+	const struct npt_named_count *most;
+	uint64_t all;
+	uint64_t given_up; /* by the program itself, as who tries IPv6 and IPv4 at once does */
+};
+
+static struct failures count_failures(const struct npt_edge *client)
+{
+	const struct npt_named_count *failed = client->connections.failed;
+	struct failures failures = { .most = failed };
+
+	for (size_t i = 0; i < NPT_EDGE_FAILED_MAX && failed[i].name[0]; i++) {
+		failures.all += failed[i].count;
+		if (strcmp(failed[i].name, "ECANCELED") == 0)
+			failures.given_up += failed[i].count;
+		else if (strcmp(failures.most->name, "ECANCELED") == 0 ||
+			 failed[i].count > failures.most->count)
+			failures.most = &failed[i];
+	}
+	return failures;
+}
+
 static void judge_connects(const struct npt_edge *client, const struct npt_edge *listener,
 			   struct npt_opinion *opinion)
 {
-	const struct npt_named_count *most = &client->connections.failed[0];
-	uint64_t failed = 0, opened = client->connections.opened;
+	struct failures failures = count_failures(client);
+	uint64_t opened = client->connections.opened, all = failures.all + opened;
+	uint64_t failed = failures.all - failures.given_up;
 
-	for (size_t i = 0; i < NPT_EDGE_FAILED_MAX && client->connections.failed[i].name[0]; i++) {
-		failed += client->connections.failed[i].count;
-		if (client->connections.failed[i].count > most->count)
-			most = &client->connections.failed[i];
-	}
 	if (listener && turns_away(listener))
 		judge_listener(listener, opinion);
-	if (failed > 0 && npt_permille(failed, failed + opened) >= NPT_FINDING_FAILED_PERMILLE)
-		npt_opinion_say(
-			opinion, NPT_VERDICT_CONNECT_FAILURE, npt_confidence(true, failed, 1),
-			"%" PRIu64 " of %" PRIu64 " connects failed, most with %s%s", failed,
-			failed + opened, most->name,
-			strcmp(most->name, "ECONNREFUSED") == 0 ? ": nothing listens on that port"
-								: "");
-	if (failed > 0)
+	if (failed > 0 && npt_permille(failed, all) >= NPT_FINDING_FAILED_PERMILLE)
+		npt_opinion_say(opinion, NPT_VERDICT_CONNECT_FAILURE,
+				npt_confidence(true, failed, 1),
+				"%" PRIu64 " of %" PRIu64 " connects failed, most with %s%s",
+				failed, all, failures.most->name,
+				strcmp(failures.most->name, "ECONNREFUSED") == 0
+					? ": nothing listens on that port"
+					: "");
+	if (failures.all > 0)
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"%" PRIu64 " of %" PRIu64 " connects failed, most with %s", failed,
-				failed + opened, most->name);
+				"%" PRIu64 " of %" PRIu64 " connects failed, most with %s",
+				failures.all, all, failures.most->name);
 	if (npt_permille(client->retransmit.syn, client->retransmit.syn + opened) >=
 	    NPT_FINDING_FAILED_PERMILLE)
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,

@@ -12,11 +12,13 @@
 
 /* Shares are permille of the time of an edge's connections. */
 #define NPT_FINDING_TIME_MIN_US            200000 /* before shares mean anything */
-#define NPT_FINDING_LIMITED_HIGH           300    /* held up by a window or a buffer */
+#define NPT_FINDING_LIMITED_HIGH           200    /* held up by a window or a buffer */
 #define NPT_FINDING_LIMITED_LOW            100
 #define NPT_FINDING_UNREAD_HIGH            500 /* data waits for its reader */
 #define NPT_FINDING_UNREAD_LOW             200
-#define NPT_FINDING_LATE_US                1000      /* a mean that is more than a wakeup */
+#define NPT_FINDING_LATE_US                1000 /* a mean that is more than a wakeup */
+#define NPT_FINDING_LATE_TIMES             10
+#define NPT_FINDING_SILENT_PART            4 /* of all that came is still unread: one in so many */
 #define NPT_FINDING_SLOW_BYTES_PER_S       50000000  /* taken while data waits: at most */
 #define NPT_FINDING_FAST_BYTES_PER_S       200000000 /* a stream that nothing holds up */
 #define NPT_FINDING_QUEUE_BYTES            32768     /* unread per connection: a queue */
@@ -26,7 +28,7 @@
 #define NPT_FINDING_STREAM_BYTES_PER_S     262144
 #define NPT_FINDING_ONE_WAY_READS          2   /* messages back per connection, at most */
 #define NPT_FINDING_WAITS_HIGH             500 /* a reader waits in its reads */
-#define NPT_FINDING_WAITS_READS            10  /* timed reads */
+#define NPT_FINDING_WAITS_READS            5   /* timed reads */
 #define NPT_FINDING_LOSS_PERMILLE          10  /* of the segments were sent again */
 #define NPT_FINDING_LOSS_MAX_PERMILLE      500 /* more is a peer that does not answer */
 #define NPT_FINDING_LOSS_SEGMENTS          10

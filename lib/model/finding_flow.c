@@ -19,8 +19,8 @@ struct flow {
 	uint64_t drain;  /* bytes per second while data waits for its reader */
 	bool lossy;
 	bool late;   /* the receiver takes its data late, each time */
-	bool silent; /* the receiver hardly reads at all, and there is something to read */
-	bool queued; /* more than half a read waits for the receiver */
+	bool silent; /* the receiver hardly reads, and most of what came is still there */
+	bool queued; /* more may wait for the receiver than it takes at once */
 	struct npt_phrase sends, reads; /* the programs' names */
 };
 
@@ -40,9 +40,18 @@ static uint64_t drain_rate(const struct npt_edge *edge)
 	return per_second(edge->received.bytes, edge->metrics[NPT_METRIC_UNREAD].micros.sum_micros);
 }
 
+static uint64_t late_times(const struct npt_histogram *unread)
+{
+	uint64_t times = 0;
+
+	for (uint32_t i = npt_histogram_bucket(NPT_FINDING_LATE_US); i < NPT_HISTOGRAM_BUCKETS; i++)
+		times += unread->buckets[i];
+	return times;
+}
+
 /*
- * Data waits long and leaves slowly. A quick reader of a stream finds data waiting all the time,
- * too, but never for long.
+ * Data waits long, again and again, and leaves slowly. A quick reader of a stream finds data
+ * waiting all the time, too, but never for long; who does not get the CPU is late once or twice.
  */
 static bool is_late(const struct npt_edge *edge)
 {
@@ -50,7 +59,8 @@ static bool is_late(const struct npt_edge *edge)
 
 	return unread_permille(edge) >= NPT_FINDING_UNREAD_HIGH &&
 	       drain_rate(edge) <= NPT_FINDING_SLOW_BYTES_PER_S &&
-	       unread->sum_micros >= unread->count * NPT_FINDING_LATE_US;
+	       unread->sum_micros >= unread->count * NPT_FINDING_LATE_US &&
+	       late_times(unread) >= NPT_FINDING_LATE_TIMES;
 }
 
 static bool unread_known(const struct npt_edge *edge)
@@ -62,12 +72,21 @@ static bool unread_known(const struct npt_edge *edge)
 /*
  * Unread counts when data is read: what a program does not read at all is seen in the queue only.
  */
-static bool is_queued(const struct npt_edge *edge)
+static bool may_be_queued(const struct npt_edge *edge)
 {
 	uint64_t reads = edge->metrics[NPT_METRIC_READ].count;
 
-	return edge->queue.unread_bytes * 2 >
-	       edge->connections.open * (edge->received.bytes / (reads + 1));
+	return reads < NPT_FINDING_OPERATIONS_MIN ||
+	       edge->queue.unread_bytes * 2 >
+		       edge->connections.open * (edge->received.bytes / (reads + 1));
+}
+
+/* Of few reads it is not known when they were: what is left of all that came tells. */
+static bool is_silent(const struct npt_edge *edge)
+{
+	return edge->metrics[NPT_METRIC_READ].count < NPT_FINDING_OPERATIONS_MIN &&
+	       edge->queue.unread_bytes > 0 &&
+	       edge->queue.unread_bytes >= edge->received.bytes / NPT_FINDING_SILENT_PART;
 }
 
 static struct flow look(const struct npt_edge *sender, const struct npt_edge *receiver)
@@ -95,10 +114,8 @@ static struct flow look(const struct npt_edge *sender, const struct npt_edge *re
 		flow.unread = unread_permille(receiver);
 		flow.drain = drain_rate(receiver);
 		flow.late = is_late(receiver);
-		flow.silent =
-			receiver->metrics[NPT_METRIC_READ].count < NPT_FINDING_OPERATIONS_MIN &&
-			receiver->queue.unread_bytes > 0;
-		flow.queued = is_queued(receiver);
+		flow.silent = is_silent(receiver);
+		flow.queued = may_be_queued(receiver);
 	}
 	return flow;
 }
@@ -132,9 +149,14 @@ static void judge_loss(const struct flow *flow, struct npt_opinion *opinion)
 {
 	uint32_t sure = npt_confidence(flow->receiver, flow->lost, NPT_FINDING_LOSS_SEGMENTS);
 
-	if (!flow->lossy)
+	if (flow->loss < NPT_FINDING_LOSS_PERMILLE)
 		return;
-	if (flow->loss > NPT_FINDING_LOSS_MAX_PERMILLE)
+	if (!flow->lossy)
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"%" PRIu64 " of %" PRIu64
+				" segments were sent again: too few to blame the network",
+				flow->lost, flow->sender->sent.segments);
+	else if (flow->loss > NPT_FINDING_LOSS_MAX_PERMILLE)
 		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
 				"%" PRIu64 " segments were sent again, %" PRIu64
 				" for the first time: the peer hardly answers",

@@ -12,6 +12,7 @@ struct split {
 	uint64_t total_us;
 	uint64_t server_us;
 	uint64_t network_us;
+	uint64_t unread_us; /* of the server's, before it read the request */
 	uint64_t turns;
 	const char *quantile;
 };
@@ -107,6 +108,7 @@ static uint64_t path_us(const struct npt_edge *edge)
 static struct split split_at(const struct npt_ends *ends, uint32_t permille)
 {
 	struct split split = { .quantile = permille == 500 ? "p50" : "p95" };
+	uint64_t busy_us;
 
 	if (ends->client) {
 		split.total_us = response_us(ends->client, permille);
@@ -114,6 +116,8 @@ static struct split split_at(const struct npt_ends *ends, uint32_t permille)
 	}
 	if (ends->server) {
 		split.server_us = response_us(ends->server, permille);
+		split.unread_us = npt_histogram_quantile_micros(
+			&ends->server->metrics[NPT_METRIC_UNREAD].micros, permille);
 		split.turns = turns_of(ends->server);
 	}
 	if (ends->client && ends->server) {
@@ -125,9 +129,18 @@ static struct split split_at(const struct npt_ends *ends, uint32_t permille)
 		split.network_us = npt_edge_rtt_micros(ends->server);
 		split.total_us = split.server_us + split.network_us;
 	} else {
-		/* What delayed ACKs add to the RTT is taken from the server's part: too careful. */
+		/*
+		 * A request may be on its way for long after it was written: large, or sent again.
+		 * What delayed ACKs add to that and to the RTT is taken from the server's part: too
+		 * careful.
+		 */
+		busy_us = (npt_edge_time_micros(ends->client) -
+			   ends->client->limited.application_micros) /
+			  split.turns;
 		split.network_us = npt_histogram_quantile_micros(
 			&ends->client->metrics[NPT_METRIC_RTT].micros, 950);
+		if (split.network_us < busy_us)
+			split.network_us = busy_us;
 		if (split.total_us > split.network_us)
 			split.server_us = split.total_us - split.network_us;
 	}
@@ -149,6 +162,16 @@ static void say_server(const struct npt_ends *ends, const struct split *split,
 	uint32_t sure =
 		npt_confidence(ends->client && ends->server, split->turns, NPT_FINDING_TURNS_MIN);
 
+	if (split->unread_us * NPT_FINDING_DOMINATES > split->server_us) {
+		npt_opinion_say(
+			opinion, NPT_VERDICT_UNKNOWN, 0,
+			"requests wait %s of %s (%s) before %s reads them: it is busy with others, "
+			"or does not get the CPU",
+			npt_phrase_micros(split->unread_us).text,
+			npt_phrase_micros(split->server_us).text, split->quantile,
+			npt_phrase_process(ends->server, "").text);
+		return;
+	}
 	if (!ends->server)
 		npt_opinion_say(
 			opinion, NPT_VERDICT_SERVER, sure,
@@ -168,7 +191,7 @@ static void say_server(const struct npt_ends *ends, const struct split *split,
 static void judge_delay(const struct npt_ends *ends, const struct split *split,
 			struct npt_opinion *opinion)
 {
-	uint64_t path = path_us(ends->client);
+	uint64_t path = path_us(ends->client), total_us;
 
 	if (!path)
 		path = path_us(ends->server);
@@ -176,56 +199,74 @@ static void judge_delay(const struct npt_ends *ends, const struct split *split,
 	    (ends->server && path < NPT_FINDING_DOMINATES * split->server_us) ||
 	    path * NPT_FINDING_DOMINATES < split->total_us)
 		return;
+	/* The smallest RTT and the midpoint of a bucket. */
+	total_us = split->total_us < path ? path : split->total_us;
 	npt_opinion_say(
 		opinion, NPT_VERDICT_NETWORK_DELAY,
 		npt_confidence(ends->client && ends->server, split->turns, NPT_FINDING_TURNS_MIN),
 		"the network takes %s of the %s until an answer comes (%s of %" PRIu64 " requests)",
-		npt_phrase_micros(path).text, npt_phrase_micros(split->total_us).text,
-		split->quantile, split->turns);
+		npt_phrase_micros(path).text, npt_phrase_micros(total_us).text, split->quantile,
+		split->turns);
 }
 
 void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
 	const char *why_not;
 	enum trust trust = trust_of(ends, &why_not);
-	struct split split, tail;
+	struct split split, tail, last;
 	bool requests;
 
 	if (trust == TRUST_NONE)
 		return;
 	split = split_at(ends, 500);
 	tail = split_at(ends, 950);
+	last = split_at(ends, 990);
 	requests = trust == TRUST_ALTERNATE &&
 		   !may_be_heartbeats(ends->client ? ends->client : ends->server);
 	if (requests && server_is_slow(ends, &split, NPT_FINDING_SERVER_MIN_US))
 		say_server(ends, &split, opinion);
 	judge_delay(ends, &split, opinion);
-	if (requests && tail.turns >= NPT_FINDING_TURNS_MANY &&
+	/* A lost response is late, too, and its client does not know that it was lost. */
+	if (requests && ends->server && tail.turns >= NPT_FINDING_TURNS_MANY &&
 	    server_is_slow(ends, &tail, NPT_FINDING_TAIL_MIN_US))
 		say_server(ends, &tail, opinion);
-	if (split.total_us > NPT_FINDING_QUICK_US || tail.total_us >= NPT_FINDING_TAIL_MIN_US)
+	if (split.total_us > NPT_FINDING_QUICK_US || last.total_us >= NPT_FINDING_TAIL_MIN_US)
 		npt_opinion_say(
 			opinion, NPT_VERDICT_UNKNOWN, 0,
-			"answers come after %s (p50 of %" PRIu64 " turns; p95 %s): %s",
+			"answers come after %s (p50 of %" PRIu64 " turns; p99 %s): %s",
 			npt_phrase_micros(split.total_us).text, split.turns,
-			npt_phrase_micros(tail.total_us).text,
+			npt_phrase_micros(last.total_us).text,
 			requests ? "neither the server nor the network is the cause beyond doubt"
 				 : "if they are answers, and not messages that nobody asked for");
 }
 
+/* Why nothing is said of an edge that nothing is wrong with. */
+static void say_nothing(const struct npt_edge *edge, const char *why_not,
+			struct npt_opinion *opinion)
+{
+	uint64_t writes = edge->metrics[NPT_METRIC_WRITE].count;
+	uint64_t reads = edge->metrics[NPT_METRIC_READ].count;
+
+	if (reads >= NPT_FINDING_OPERATIONS_MIN &&
+	    writes <= NPT_FINDING_ONE_WAY_READS * npt_edge_connections(edge))
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"its data comes one way: what the sender waits for is seen at the "
+				"sender's end");
+	else
+		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
+				"nothing is conspicuous, but %s (%" PRIu64 " turns, %" PRIu64
+				" writes, %" PRIu64 " reads)",
+				why_not, turns_of(edge), writes, reads);
+}
+
 void npt_judge_calm(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
-	const struct npt_edge *any = ends->client ? ends->client : ends->server;
-	const char *why_not;
+	const char *why_not = "";
 	enum trust trust = trust_of(ends, &why_not);
 	struct split split;
 
 	if (trust == TRUST_NONE) {
-		npt_opinion_say(opinion, NPT_VERDICT_UNKNOWN, 0,
-				"nothing is conspicuous, but %s (%" PRIu64 " turns, %" PRIu64
-				" writes, %" PRIu64 " reads)",
-				why_not, turns_of(any), any->metrics[NPT_METRIC_WRITE].count,
-				any->metrics[NPT_METRIC_READ].count);
+		say_nothing(ends->client ? ends->client : ends->server, why_not, opinion);
 		return;
 	}
 	split = split_at(ends, 500);

@@ -99,10 +99,11 @@ class Traffic(Program):
 
 class Agent(Program):
     """npt-agent run --output json; ready when it says that it measures."""
+    INTERVAL = "1"
 
     def __init__(self, *arguments):
         super().__init__(AGENT, "run", *arguments, "--layers", LAYERS, "--output", "json",
-                         "--log-level", "info", "--duration", "120", "--interval", "1",
+                         "--log-level", "info", "--duration", "120", "--interval", self.INTERVAL,
                          stderr=subprocess.PIPE)
         line = self.child.stderr.readline()
         assert "measuring" in line, line + self.child.stderr.read()

@@ -59,7 +59,7 @@ def slow_reader(rng):
 
 
 def slow_writer(rng):
-    gap = rng.randint(5000, 60000)
+    gap = rng.randint(5000, 40000)
     return stream(rng, write=int(gap * rng.uniform(0.5, 5)), write_gap=gap)
 
 
@@ -79,6 +79,8 @@ def heartbeats(rng):
         return f"cross {size} {gap} {size} {gap} 1"
     return f"cross {size} {gap} {rng.randint(8, 1500)} {rng.randint(20000, 400000)} 0"
 
+
+NOT_THE_SERVER = ("None", "Network/delay")
 
 SCENARIOS = {
     "slow reader": Scenario(
@@ -127,6 +129,17 @@ SCENARIOS = {
         lambda rng: turns(rng, 0, rng.randint(20000, 200000), response=(100000, 2000000)), ("None", "None"),
         ("None", "None"), "healthy; an answer in many reads may be messages that nobody asked for, though",
         vague=True),
+    "lossy requests": Scenario(
+        lambda rng: (turns(rng, rng.randint(0, 1000), rng.randint(0, 5000)),
+                     (rng.randint(500, 4000), rng.randint(20, 60))),
+        ("Network/loss", "Network/loss"), ("Network/loss", "Network/loss"),
+        "each end sends, though not always enough to be sure", relayed=True, vague=True),
+    "uploads": Scenario(
+        lambda rng: (turns(rng, 0, rng.randint(0, 20000), request=(200000, 2000000), response=(70, 300)),
+                     (rng.randint(2000, 20000), 0)),
+        (NOT_THE_SERVER, NOT_THE_SERVER), (NOT_THE_SERVER, NOT_THE_SERVER),
+        "healthy, but for a path that may be long; what takes its time is the request", relayed=True,
+        vague=True),
     "pipelining": Scenario(
         lambda rng: turns(rng, rng.randint(1000, 40000), 0, depth=rng.randint(2, 8)), ("", ""),
         (("None", "Server"), ""), "how long a response took is not known; a client alone does not know that, "
@@ -145,7 +158,8 @@ SCENARIOS = {
 # What is measured at the same time: light things together, what needs the CPU alone.
 GROUPS = (("slow reader", "slow writer", "slow server"), ("small window", "small buffer"), ("loss",),
           ("delay", "refused"), ("full backlog", "keep-alive"), ("requests", "short connections"),
-          ("full speed",), ("downloads",), ("pipelining", "pushes", "heartbeats"), ("interleaved",))
+          ("full speed",), ("downloads",), ("lossy requests",), ("uploads",),
+          ("pipelining", "pushes", "heartbeats"), ("interleaved",))
 
 
 @dataclasses.dataclass
@@ -213,7 +227,7 @@ def numbers(edge):
     parts = {name[:-6]: value * 100 // time for name, value in edge["limited"].items()}
     for name in ("rtt", "response", "unread", "read", "connect"):
         metric = edge.get(name, {"count": 0, "micros": {"p50": 0, "p95": 0, "sum": 0}})
-        parts[name] = [metric["count"], metric["micros"]["p50"], metric["micros"]["p95"]]
+        parts[name] = [metric["count"], *(metric["micros"].get(key, 0) for key in ("count", "p50", "p95"))]
         if name == "unread":
             parts["unread%"] = metric["micros"]["sum"] * 100 // time
         if name == "response":

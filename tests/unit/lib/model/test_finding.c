@@ -108,6 +108,16 @@ static void slow_reader(struct npt_edge *client, struct npt_edge *server)
 	server->queue.unread_bytes = 60000;
 }
 
+static void reader_that_was_late_once(struct npt_edge *client, struct npt_edge *server)
+{
+	struct npt_histogram *unread = &server->metrics[NPT_METRIC_UNREAD].micros;
+
+	slow_reader(client, server);
+	set_times(server, NPT_METRIC_UNREAD, 900, 100);
+	unread->buckets[npt_histogram_bucket(4000000)] = 2;
+	unread->sum_micros += 8000000;
+}
+
 static void slow_reader_of_a_lossy_path(struct npt_edge *client, struct npt_edge *server)
 {
 	slow_reader(client, server);
@@ -126,7 +136,14 @@ static void reader_that_stopped(struct npt_edge *client, struct npt_edge *server
 	full_window(client, server);
 	set_times(server, NPT_METRIC_UNREAD, 2, 100);
 	set_times(server, NPT_METRIC_READ, 2, 100);
+	client->sent.bytes = server->received.bytes = 200000;
 	server->queue.unread_bytes = 60000;
+}
+
+static void reader_of_large_pieces(struct npt_edge *client, struct npt_edge *server)
+{
+	reader_that_stopped(client, server);
+	client->sent.bytes = server->received.bytes = 10 * 1000 * 1000;
 }
 
 static void reader_that_stopped_later(struct npt_edge *client, struct npt_edge *server)
@@ -150,7 +167,7 @@ static void reader_of_small_pieces(struct npt_edge *client, struct npt_edge *ser
 static void window_that_is_seldom_full(struct npt_edge *client, struct npt_edge *server)
 {
 	(void)server;
-	set_limits(client, 0, 200, 0);
+	set_limits(client, 0, 190, 0);
 }
 
 static void window_of_a_lossy_path(struct npt_edge *client, struct npt_edge *server)
@@ -241,6 +258,12 @@ static void slow_server(struct npt_edge *client, struct npt_edge *server)
 	set_times(server, NPT_METRIC_RESPONSE, 200, 480000);
 }
 
+static void server_without_the_cpu(struct npt_edge *client, struct npt_edge *server)
+{
+	slow_server(client, server);
+	set_times(server, NPT_METRIC_UNREAD, 200, 400000);
+}
+
 static void slow_server_seldom(struct npt_edge *client, struct npt_edge *server)
 {
 	struct npt_edge *ends[] = { client, server };
@@ -253,6 +276,14 @@ static void slow_server_seldom(struct npt_edge *client, struct npt_edge *server)
 		micros->buckets[npt_histogram_bucket(480000)] = 20;
 		micros->max_micros = 480000;
 	}
+}
+
+/* Each is on its way for 30 ms after its last byte was written. */
+static void large_requests(struct npt_edge *client, struct npt_edge *server)
+{
+	(void)server;
+	set_limits(client, 400, 0, 0);
+	set_times(client, NPT_METRIC_RESPONSE, 200, 35000);
 }
 
 static void slow_server_of_a_few(struct npt_edge *client, struct npt_edge *server)
@@ -353,6 +384,12 @@ static void refused(struct npt_edge *client, struct npt_edge *server)
 	npt_named_count_add(client->connections.failed, NPT_EDGE_FAILED_MAX, "ECONNREFUSED", 9);
 }
 
+static void given_up(struct npt_edge *client, struct npt_edge *server)
+{
+	(void)server;
+	npt_named_count_add(client->connections.failed, NPT_EDGE_FAILED_MAX, "ECANCELED", 10);
+}
+
 static void one_of_a_hundred_refused(struct npt_edge *client, struct npt_edge *server)
 {
 	(void)server;
@@ -402,24 +439,26 @@ static const struct row rows[] = {
 	ROW(make_stream, full_window, WINDOW, WINDOW, UNKNOWN, UNKNOWN, "full 83 %"),
 	ROW(make_stream, slow_reader, READER, READER, UNKNOWN, READER,
 	    "nginx[200] reads too slowly, 2.2 MB/s: data waits for it 90 %"),
+	ROW(make_stream, reader_that_was_late_once, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "80 %"),
 	ROW(make_stream, slow_reader_of_a_lossy_path, READER, READER, UNKNOWN, READER, "full 83 %"),
 	ROW(make_stream, late_reader_with_room, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
 	    "nothing to send 90 %"),
 	ROW(make_stream, reader_that_stopped, READER, READER, UNKNOWN, UNKNOWN,
 	    "60 KB wait for it"),
+	ROW(make_stream, reader_of_large_pieces, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "full 83 %"),
 	ROW(make_stream, reader_that_stopped_later, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "60 KB"),
 	ROW(make_stream, quick_reader_that_is_half_busy, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
 	    "40 %"),
 	ROW(make_stream, reader_of_small_pieces, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "80 %"),
 	ROW(make_stream, window_that_is_seldom_full, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
-	    "full 20 %"),
+	    "full 19 %"),
 	ROW(make_stream, window_of_a_lossy_path, LOSS, LOSS, UNKNOWN, UNKNOWN, "9.0 %"),
 	ROW(make_stream, fast_though_the_window_is_full, NONE, NONE, NONE, UNKNOWN, "2.0 GB/s"),
 	ROW(make_stream, small_send_buffer, BUFFER, BUFFER, BUFFER, UNKNOWN, "room 60 %"),
 	ROW(make_stream, large_send_buffer, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "60 %"),
 	ROW(make_stream, loss, LOSS, LOSS, LOSS, UNKNOWN, "4.7 %"),
 	ROW(make_stream, loss_in_vain, NONE, NONE, UNKNOWN, UNKNOWN, "100 of 70000"),
-	ROW(make_stream, nine_lost, NONE, NONE, UNKNOWN, UNKNOWN, "9 of 100"),
+	ROW(make_stream, nine_lost, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "9 of 100"),
 	ROW(make_stream, peer_is_gone, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "hardly answers"),
 	ROW(make_requests, loss_of_answers, LOSS, LOSS, NONE, LOSS, "that nginx[200] sent"),
 	ROW(make_stream, slow_writer, WRITER, WRITER, UNKNOWN, UNKNOWN, "curl[100] sets the pace"),
@@ -429,7 +468,10 @@ static const struct row rows[] = {
 	    "whether it could carry more"),
 	ROW(make_requests, slow_server, SERVER, SERVER, SERVER, SERVER,
 	    "nginx[200] takes 480 ms of 490 ms to answer (p50 of 200 requests)"),
-	ROW(make_requests, slow_server_seldom, SERVER, SERVER, SERVER, SERVER, "p95 of 200"),
+	ROW(make_requests, server_without_the_cpu, UNKNOWN, UNKNOWN, SERVER, UNKNOWN,
+	    "before nginx[200] reads them"),
+	ROW(make_requests, slow_server_seldom, SERVER, SERVER, UNKNOWN, SERVER, "p95 of 200"),
+	ROW(make_requests, large_requests, UNKNOWN, UNKNOWN, UNKNOWN, NONE, "beyond doubt"),
 	ROW(make_requests, slow_server_of_a_few, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "too few"),
 	ROW(make_requests, messages_that_cross, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "cross"),
 	ROW(make_requests, messages_that_cross_at_the_server, UNKNOWN, UNKNOWN, SERVER, UNKNOWN,
@@ -452,6 +494,7 @@ static const struct row rows[] = {
 	ROW(make_requests, refused, FAILURE, NONE, FAILURE, NONE,
 	    "10 of 11 connects failed, most with "
 	    "ECONNREFUSED"),
+	ROW(make_requests, given_up, UNKNOWN, NONE, UNKNOWN, NONE, "most with ECANCELED"),
 	ROW(make_requests, one_of_a_hundred_refused, UNKNOWN, NONE, UNKNOWN, NONE, "1 of 100"),
 	ROW(make_requests, syns_again, UNKNOWN, NONE, UNKNOWN, NONE, "15 SYNs"),
 	ROW(make_requests, over_udp, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "only TCP"),
