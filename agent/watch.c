@@ -172,21 +172,43 @@ static void take_in(struct npt_watch *watch, const struct pod *pod)
 	}
 }
 
-void npt_watch_look(struct npt_watch *watch)
+static void scan(struct npt_watch *watch)
 {
-	if (!watch->pods)
-		return;
 	for (struct pod *pod = watch->pods; pod; pod = pod->next) {
 		pod->pid = 0;
 		pod->processes_count = 0;
 	}
 	npt_proc_each(note_process, watch);
+}
+
+/* Returns whether there was something to begin. */
+static bool begin_waiting(struct npt_watch *watch)
+{
+	bool began = false;
+
 	for (struct pod *pod = watch->pods; pod; pod = pod->next) {
-		if (pod->public.state == NPT_WATCH_WAITING && pod->pid)
-			begin(watch, pod);
-		else if (pod->public.state == NPT_WATCH_RUNNING && !pod->pid)
-			pod->public.state = NPT_WATCH_GONE;
-		else if (pod->public.state == NPT_WATCH_RUNNING)
+		if (pod->public.state != NPT_WATCH_WAITING || !pod->pid)
+			continue;
+		begin(watch, pod);
+		began = true;
+	}
+	return began;
+}
+
+void npt_watch_look(struct npt_watch *watch)
+{
+	if (!watch->pods)
+		return;
+	scan(watch);
+	/* Loading takes a while, in which those who were no members yet may have had children. */
+	if (begin_waiting(watch))
+		scan(watch);
+	for (struct pod *pod = watch->pods; pod; pod = pod->next) {
+		if (pod->public.state != NPT_WATCH_RUNNING)
+			continue;
+		if (pod->pid)
 			take_in(watch, pod);
+		else
+			pod->public.state = NPT_WATCH_GONE;
 	}
 }
