@@ -69,8 +69,8 @@ static void add_pod(struct npt_assigned *assigned, const struct npt_target *targ
 	pod = &assigned->pods[assigned->pods_count++];
 	memset(pod, 0, sizeof(*pod));
 	copy_target(&pod->target, target);
-	pod->watched = npt_watch_hold(assigned->tools.watch, target->uid,
-				      assigned->wanted.max_edges_per_pod);
+	pod->watched =
+		npt_watch_hold(assigned->tools.watch, target, assigned->wanted.max_edges_per_pod);
 	pod->wanted = true;
 }
 

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A scope id is given again only after all others (they are 1023) had their turn, and its slots are
- * emptied once more then, so that nothing of an ended scope is taken for a new one. Namespaces are
- * held open: their inode numbers are reused at once when they end.
+ * The slots of a scope are emptied when it is forgotten and once more when its id is given again:
+ * a hook that was under way may have written to them meanwhile.
  */
 #include "agent/measure.h"
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/budget.h"
 #include "agent/fold.h"
 #include "agent/identity.h"
 #include "agent/proc.h"
+#include "agent/scopes.h"
 #include "agent/slices.h"
 #include "agent/sources.h"
 #include "agent/usage.h"
@@ -22,13 +21,6 @@
 #include "lib/core/log.h"
 
 #define SLOW_PERIOD_NS (5 * NPT_NS_PER_SECOND)
-
-struct scope {
-	uint32_t id; /* 0: free place */
-	uint32_t netns_inode;
-	int netns_fd;
-	bool measuring;
-};
 
 /* What was told of a slot already, and who it is. */
 struct told {
@@ -50,10 +42,9 @@ struct npt_measure {
 	uint64_t read_period_ns; /* 0: at each call */
 	uint64_t next_read_ns;
 	bool scope_ended;            /* its last numbers are still to be read */
+	bool members_came;           /* what they have open is still to be found */
 	uint32_t jiffies_per_second; /* the running kernel's HZ */
-	struct scope scopes[NPT_SCOPES_MAX];
-	uint32_t last_scope; /* the id that was given last; 0: none yet */
-	uint32_t scopes_count;
+	struct npt_scopes scopes;
 	struct told *told[NPT_SLOTS_MAX];
 };
 
@@ -89,7 +80,7 @@ static void unload(struct npt_measure *measure)
 		free(measure->told[i]);
 		measure->told[i] = NULL;
 	}
-	measure->last_scope = 0;
+	measure->scopes.last = 0;
 }
 
 void npt_measure_free(struct npt_measure *measure)
@@ -98,8 +89,8 @@ void npt_measure_free(struct npt_measure *measure)
 		return;
 	unload(measure);
 	for (size_t i = 0; i < NPT_SCOPES_MAX; i++) {
-		if (measure->scopes[i].id)
-			(void)close(measure->scopes[i].netns_fd);
+		if (measure->scopes.places[i].id)
+			npt_scopes_give_back(&measure->scopes, &measure->scopes.places[i]);
 	}
 	npt_features_free(measure->features);
 	free(measure);
@@ -128,104 +119,75 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 	return 0;
 }
 
-static struct scope *find_scope(struct npt_measure *measure, uint32_t id)
+/* Ends it in the kernel; it does not count as measuring any more, or not yet. */
+static int end_scope(struct npt_measure *measure, const struct npt_scope *scope,
+		     struct npt_error *err)
 {
-	return id > 0 && id < NPT_SCOPES_MAX && measure->scopes[id].id == id ? &measure->scopes[id]
-									     : NULL;
+	bool last = !npt_scopes_has_namespace(&measure->scopes, scope->netns_inode);
+
+	return npt_probe_remove_scope(measure->probe, scope->netns_inode, scope->id, last, err);
 }
 
-static int check_scope(struct npt_measure *measure, const struct npt_scope_options *options,
-		       uint32_t *inode_ret, struct npt_error *err)
-{
-	int r = npt_proc_netns_inode(options->netns_fd, inode_ret, err);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 1; i < NPT_SCOPES_MAX; i++) {
-		if (measure->scopes[i].measuring && measure->scopes[i].netns_inode == *inode_ret)
-			return npt_error_set(err, EBUSY,
-					     "this network namespace is being measured already");
-	}
-	if (measure->scopes_count + 1 >= NPT_SCOPES_MAX)
-		return npt_error_set(err, ENOSPC, "too many scopes at once (%d)",
-				     NPT_SCOPES_MAX - 1);
-	return 0;
-}
-
-/* The next free one; there is one. */
-static uint32_t next_scope_id(const struct npt_measure *measure)
-{
-	uint32_t id = measure->last_scope;
-
-	do {
-		id = id % (NPT_SCOPES_MAX - 1) + 1;
-	} while (measure->scopes[id].id);
-	return id;
-}
-
-static int begin_scope(struct npt_measure *measure, struct scope *scope,
+static int begin_scope(struct npt_measure *measure, const struct npt_scope *scope,
 		       const struct npt_scope_options *options, struct npt_error *err)
 {
 	uint32_t edges_max = options->edges_max ? options->edges_max : NPT_SLOTS_MAX;
-	int r = npt_probe_add_scope(measure->probe, scope->netns_inode, scope->id,
-				    options->by_process, edges_max, err);
+	int r;
 
+	npt_probe_free_slots(measure->probe, scope->id);
+	r = npt_probe_add_scope(measure->probe, scope->netns_inode, scope->id, options->by_process,
+				edges_max, err);
 	for (size_t i = 0; r >= 0 && i < options->members_count; i++)
 		r = npt_probe_add_member(measure->probe, scope->id, options->members[i], err);
+	if (r >= 0)
+		r = npt_probe_find_older(measure->probe, err);
 	if (r < 0)
-		return r;
-	return npt_probe_find_older(measure->probe, err);
+		(void)end_scope(measure, scope, NULL);
+	return r;
 }
 
 int npt_measure_add_scope(struct npt_measure *measure, const struct npt_scope_options *options,
 			  uint32_t *scope_ret, struct npt_error *err)
 {
-	struct scope *scope;
+	struct npt_scope *scope;
 	uint32_t inode = 0;
-	int r = check_scope(measure, options, &inode, err);
+	int r = npt_proc_netns_inode(options->netns_fd, &inode, err);
 
+	if (r >= 0)
+		r = npt_scopes_take(&measure->scopes, inode, options->by_process, &scope, err);
 	if (r < 0)
 		return r;
-	if (!measure->probe) {
-		r = load(measure, err);
-		if (r < 0)
-			return r;
-	}
-	measure->last_scope = next_scope_id(measure);
-	scope = &measure->scopes[measure->last_scope];
-	*scope = (struct scope){ .id = measure->last_scope, .netns_inode = inode, .netns_fd = -1 };
-	npt_probe_free_slots(measure->probe, scope->id);
-	r = begin_scope(measure, scope, options, err);
+	r = measure->probe ? 0 : load(measure, err);
+	if (r >= 0)
+		r = begin_scope(measure, scope, options, err);
 	if (r < 0) {
-		(void)npt_probe_remove_scope(measure->probe, inode, scope->id, NULL);
-		scope->id = 0;
-		if (measure->scopes_count == 0)
+		npt_scopes_give_back(&measure->scopes, scope);
+		if (measure->scopes.count == 0)
 			unload(measure);
 		return r;
 	}
 	scope->netns_fd = options->netns_fd;
 	scope->measuring = true;
-	measure->scopes_count++;
 	*scope_ret = scope->id;
 	return 0;
 }
 
 void npt_measure_remove_scope(struct npt_measure *measure, uint32_t id)
 {
-	struct scope *scope = find_scope(measure, id);
+	struct npt_scope *scope = npt_scopes_find(&measure->scopes, id);
 	struct npt_error err = NPT_ERROR_NONE;
 
 	if (!scope || !scope->measuring)
 		return;
-	if (npt_probe_remove_scope(measure->probe, scope->netns_inode, id, &err) < 0)
-		npt_log_warning("last totals of a scope may be missing", "error", err.text);
 	scope->measuring = false;
+	if (end_scope(measure, scope, &err) < 0)
+		npt_log_warning("last totals of a scope may be missing", "error", err.text);
 	measure->scope_ended = true;
 }
 
 void npt_measure_forget_scope(struct npt_measure *measure, uint32_t id)
 {
-	struct scope *scope = find_scope(measure, id);
+	struct npt_scope *scope = npt_scopes_find(&measure->scopes, id);
 
 	if (!scope)
 		return;
@@ -237,10 +199,22 @@ void npt_measure_forget_scope(struct npt_measure *measure, uint32_t id)
 		}
 	}
 	npt_probe_free_slots(measure->probe, id);
-	(void)close(scope->netns_fd);
-	*scope = (struct scope){ 0 };
-	if (--measure->scopes_count == 0)
+	npt_scopes_give_back(&measure->scopes, scope);
+	if (measure->scopes.count == 0)
 		unload(measure);
+}
+
+int npt_measure_add_member(struct npt_measure *measure, uint32_t id, uint32_t pid,
+			   struct npt_error *err)
+{
+	const struct npt_scope *scope = npt_scopes_find(&measure->scopes, id);
+	int r;
+
+	if (!scope || !scope->measuring || !scope->by_process)
+		return 0;
+	r = npt_probe_add_member(measure->probe, id, pid, err);
+	measure->members_came |= r > 0;
+	return r;
 }
 
 uint32_t npt_measure_members(struct npt_measure *measure, uint32_t scope)
@@ -394,14 +368,26 @@ static bool is_due(struct npt_measure *measure)
 	return true;
 }
 
+/* At once and as at a scope's begin: until then nothing that they move is counted. */
+static int find_of_new_members(struct npt_measure *measure, struct npt_error *err)
+{
+	if (!measure->members_came)
+		return 0;
+	measure->members_came = false;
+	return npt_probe_find_older(measure->probe, err);
+}
+
 int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *context,
 		     struct npt_error *err)
 {
 	const struct npt_bpf_slot *slots;
 	int r;
 
-	if (!measure->probe || !is_due(measure))
+	if (!measure->probe)
 		return 0;
+	r = find_of_new_members(measure, err);
+	if (r < 0 || !is_due(measure))
+		return r;
 	r = npt_probe_fold(measure->probe, err);
 	if (r < 0)
 		return r;

@@ -35,13 +35,22 @@ int npt_measure_new(struct npt_measure **measure_ret, const struct npt_measure_o
 void npt_measure_free(struct npt_measure *measure);
 NPT_DEFINE_AUTO(struct npt_measure *, npt_measure_free)
 
-/* Measures from now on, older connections included. -EBUSY: this namespace is a scope already. */
+/*
+ * Measures from now on, older connections included. Several scopes may share a namespace if all are
+ * by process. -EBUSY: this one and another that is there cannot.
+ */
 int npt_measure_add_scope(struct npt_measure *measure, const struct npt_scope_options *options,
 			  uint32_t *scope_ret, struct npt_error *err);
 /* Stops measuring; what was measured is told by one last read. */
 void npt_measure_remove_scope(struct npt_measure *measure, uint32_t scope);
 /* After that last read: nobody asks for this scope any more. */
 void npt_measure_forget_scope(struct npt_measure *measure, uint32_t scope);
+/*
+ * A process that came later to a by-process scope and is no child of a member. 1: it is one from
+ * now on, and what it has open already is found by the next read; 0: it has been one, or it ended.
+ */
+int npt_measure_add_member(struct npt_measure *measure, uint32_t scope, uint32_t pid,
+			   struct npt_error *err);
 /* Members that are alive, of a by-process scope. */
 uint32_t npt_measure_members(struct npt_measure *measure, uint32_t scope);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass over /proc serves all pods: each process's control group names its pod.
+ * One pass over /proc serves all pods: each process's control group names its pod. Children of a
+ * measured process are followed in the kernel; who comes otherwise (a container that is started
+ * again, kubectl exec) is taken in by the next pass.
  */
 #include "agent/watch.h"
 
@@ -12,12 +14,16 @@
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 
-#define PODS_MAX (NPT_CHANNEL_ASSIGNMENTS_MAX * NPT_CHANNEL_PODS_MAX)
+#define PODS_MAX      (NPT_CHANNEL_ASSIGNMENTS_MAX * NPT_CHANNEL_PODS_MAX)
+#define PROCESSES_MAX 16384
 
 struct pod {
 	struct npt_watched_pod public; /* first: a watched pod is one of these */
 	uint32_t edges_max;
-	uint32_t pid; /* one of its processes, as of the last look; 0: none */
+	bool host_network;
+	uint32_t pid;        /* one of its processes, as of the last look; 0: none */
+	uint32_t *processes; /* all of them, if it is on the host network */
+	size_t processes_count;
 	struct pod *next;
 };
 
@@ -34,6 +40,14 @@ struct npt_watch *npt_watch_new(struct npt_measure *measure)
 	return watch;
 }
 
+static void free_pod(struct npt_watch *watch, struct pod *pod)
+{
+	if (pod->public.scope)
+		npt_measure_forget_scope(watch->measure, pod->public.scope);
+	free(pod->processes);
+	free(pod);
+}
+
 void npt_watch_free(struct npt_watch *watch)
 {
 	struct pod *next;
@@ -42,23 +56,22 @@ void npt_watch_free(struct npt_watch *watch)
 		return;
 	for (struct pod *pod = watch->pods; pod; pod = next) {
 		next = pod->next;
-		if (pod->public.scope)
-			npt_measure_forget_scope(watch->measure, pod->public.scope);
-		free(pod);
+		free_pod(watch, pod);
 	}
 	free(watch);
 }
 
-struct npt_watched_pod *npt_watch_hold(struct npt_watch *watch, const char *pod_uid,
+struct npt_watched_pod *npt_watch_hold(struct npt_watch *watch, const struct npt_target *target,
 				       uint32_t edges_max)
 {
 	struct pod *pod = watch->pods;
 
-	while (pod && strcmp(pod->public.uid, pod_uid) != 0)
+	while (pod && strcmp(pod->public.uid, target->uid) != 0)
 		pod = pod->next;
 	if (!pod) {
 		pod = npt_alloc(1, sizeof(*pod));
-		(void)snprintf(pod->public.uid, sizeof(pod->public.uid), "%s", pod_uid);
+		(void)snprintf(pod->public.uid, sizeof(pod->public.uid), "%s", target->uid);
+		pod->host_network = target->host_network;
 		pod->edges_max = edges_max;
 		pod->next = watch->pods;
 		watch->pods = pod;
@@ -70,15 +83,24 @@ struct npt_watched_pod *npt_watch_hold(struct npt_watch *watch, const char *pod_
 void npt_watch_release(struct npt_watch *watch, struct npt_watched_pod *held)
 {
 	struct pod **link = &watch->pods;
+	struct pod *pod;
 
 	if (!held || --held->holders > 0)
 		return;
 	while (&(*link)->public != held)
 		link = &(*link)->next;
-	if (held->scope)
-		npt_measure_forget_scope(watch->measure, held->scope);
-	*link = (*link)->next;
-	free(held);
+	pod = *link;
+	*link = pod->next;
+	free_pod(watch, pod);
+}
+
+static void add_process(struct pod *pod, uint32_t pid)
+{
+	if (pod->processes_count >= PROCESSES_MAX)
+		return;
+	pod->processes =
+		npt_realloc(pod->processes, pod->processes_count + 1, sizeof(*pod->processes));
+	pod->processes[pod->processes_count++] = pid;
 }
 
 static bool note_process(uint32_t pid, void *context)
@@ -88,8 +110,12 @@ static bool note_process(uint32_t pid, void *context)
 
 	npt_proc_pod_uid(pid, uid, sizeof(uid));
 	for (struct pod *pod = watch->pods; uid[0] && pod; pod = pod->next) {
-		if (pod->pid == 0 && strcmp(pod->public.uid, uid) == 0)
+		if (strcmp(pod->public.uid, uid) != 0)
+			continue;
+		if (pod->pid == 0)
 			pod->pid = pid;
+		if (pod->host_network)
+			add_process(pod, pid);
 	}
 	return true;
 }
@@ -105,7 +131,10 @@ static void fail(struct pod *pod, const char *reason, const char *message)
 
 static void begin(struct npt_watch *watch, struct pod *pod)
 {
-	struct npt_scope_options options = { .edges_max = pod->edges_max };
+	struct npt_scope_options options = { .edges_max = pod->edges_max,
+					     .by_process = pod->host_network,
+					     .members = pod->processes,
+					     .members_count = pod->processes_count };
 	struct npt_error err = NPT_ERROR_NONE;
 	int r = npt_proc_open_netns(pod->pid, &options.netns_fd, &err);
 
@@ -117,7 +146,7 @@ static void begin(struct npt_watch *watch, struct pod *pod)
 			(void)close(options.netns_fd);
 	}
 	if (r == -EBUSY)
-		fail(pod, "HostNetworkUnsupported",
+		fail(pod, "NetworkShared",
 		     "the pod shares its network namespace with another target");
 	else if (r == -EPERM)
 		fail(pod, "PermissionDenied", err.text);
@@ -129,17 +158,57 @@ static void begin(struct npt_watch *watch, struct pod *pod)
 		pod->public.state = NPT_WATCH_RUNNING;
 }
 
+static void take_in(struct npt_watch *watch, const struct pod *pod)
+{
+	struct npt_error err = NPT_ERROR_NONE;
+
+	for (size_t i = 0; i < pod->processes_count; i++) {
+		if (npt_measure_add_member(watch->measure, pod->public.scope, pod->processes[i],
+					   &err) >= 0)
+			continue;
+		npt_log_warning("processes of a pod are not measured", "pod", pod->public.uid,
+				"error", err.text);
+		return;
+	}
+}
+
+static void scan(struct npt_watch *watch)
+{
+	for (struct pod *pod = watch->pods; pod; pod = pod->next) {
+		pod->pid = 0;
+		pod->processes_count = 0;
+	}
+	npt_proc_each(note_process, watch);
+}
+
+/* Returns whether there was something to begin. */
+static bool begin_waiting(struct npt_watch *watch)
+{
+	bool began = false;
+
+	for (struct pod *pod = watch->pods; pod; pod = pod->next) {
+		if (pod->public.state != NPT_WATCH_WAITING || !pod->pid)
+			continue;
+		begin(watch, pod);
+		began = true;
+	}
+	return began;
+}
+
 void npt_watch_look(struct npt_watch *watch)
 {
 	if (!watch->pods)
 		return;
-	for (struct pod *pod = watch->pods; pod; pod = pod->next)
-		pod->pid = 0;
-	npt_proc_each(note_process, watch);
+	scan(watch);
+	/* Loading takes a while, in which those who were no members yet may have had children. */
+	if (begin_waiting(watch))
+		scan(watch);
 	for (struct pod *pod = watch->pods; pod; pod = pod->next) {
-		if (pod->public.state == NPT_WATCH_WAITING && pod->pid)
-			begin(watch, pod);
-		else if (pod->public.state == NPT_WATCH_RUNNING && !pod->pid)
+		if (pod->public.state != NPT_WATCH_RUNNING)
+			continue;
+		if (pod->pid)
+			take_in(watch, pod);
+		else
 			pod->public.state = NPT_WATCH_GONE;
 	}
 }

@@ -140,6 +140,10 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
+struct signal_struct {
+	atomic_t live; /* threads that have not ended */
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -148,6 +152,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct files_struct *files;
+	struct signal_struct *signal;
 };
 
 /* Registers at a system call: its number and some arguments (x86-64 | arm64). */

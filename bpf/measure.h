@@ -150,8 +150,8 @@ struct npt_bpf_queue {
 
 /* By network namespace (inode number; the agent holds the namespace open, so it is not reused). */
 struct npt_bpf_scope {
-	__u32 id;         /* 1 .. NPT_SCOPES_MAX - 1 */
-	__u32 by_process; /* only processes in the members map */
+	__u32 id;         /* 1 .. NPT_SCOPES_MAX - 1; 0 if by_process */
+	__u32 by_process; /* only processes in the members map, each of which says its scope */
 };
 
 struct npt_bpf_scope_state {

@@ -23,12 +23,16 @@ int BPF_PROG(npt_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+/*
+ * A process ends with its last thread, which need not be its first: that one ends before, too, when
+ * another thread executes a program.
+ */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(npt_exit, struct task_struct *task)
 {
 	__u32 pid = (__u32)task->tgid;
 
-	if (task->pid == task->tgid)
+	if (task->signal->live.counter == 0)
 		bpf_map_delete_elem(&npt_members, &pid);
 	return 0;
 }

@@ -17,7 +17,7 @@
 #define AGENT_GRACE_NS (15 * NPT_NS_PER_SECOND)
 
 struct tally {
-	size_t targets; /* present or heard of, not refused */
+	size_t targets; /* present or heard of */
 	size_t running;
 	size_t finished; /* reported to the end, failed or gone */
 	size_t failed;
@@ -54,12 +54,6 @@ static void describe_pod(const struct npt_target_row *row, bool connected, bool 
 	memcpy(pod->name, row->pod.name, sizeof(pod->name));
 	memcpy(pod->uid, row->pod.uid, sizeof(pod->uid));
 	memcpy(pod->node, row->pod.node, sizeof(pod->node));
-	if (row->pod.host_network) {
-		set_pod(pod, NPT_POD_FAILED, "HostNetworkUnsupported",
-			"the pod has the node's network; this version measures pods with their "
-			"own");
-		return;
-	}
 	if (row->heard) {
 		pod->summary = &row->summary;
 		set_pod(pod, row->summary.state, row->summary.reason, row->summary.message);
@@ -112,7 +106,7 @@ static void describe_pods(struct npt_task_run *run, uint64_t now_ns, npt_is_conn
 		bool reported = row->heard && row->assignment >= NPT_ASSIGNMENT_FINISHED;
 
 		describe_pod(row, is_connected(context, row->pod.node), agent_is_late, pod);
-		tally->targets += !row->pod.host_network && (row->present || row->heard);
+		tally->targets += row->present || row->heard;
 		tally->running += pod->state == NPT_POD_RUNNING;
 		tally->failed += pod->state == NPT_POD_FAILED;
 		tally->restarted += row->restarts > 0;

@@ -162,8 +162,7 @@ bool npt_task_run_wants(const struct npt_task_run *run, const char *node)
 	for (size_t i = 0; i < run->rows_count; i++) {
 		const struct npt_target_row *row = run->rows[i];
 
-		if (!row->pod.host_network && (row->present || row->heard) &&
-		    strcmp(row->pod.node, node) == 0)
+		if ((row->present || row->heard) && strcmp(row->pod.node, node) == 0)
 			return true;
 	}
 	return false;
@@ -191,6 +190,7 @@ static void fill_target(const struct npt_task *task, const struct npt_pod *pod,
 	memcpy(target->namespace_name, pod->namespace_name, sizeof(target->namespace_name));
 	memcpy(target->name, pod->name, sizeof(target->name));
 	memcpy(target->ip, pod->ip, sizeof(target->ip));
+	target->host_network = pod->host_network;
 	target->containers =
 		npt_memdup(pod->containers, pod->containers_count * sizeof(pod->containers[0]));
 	target->containers_count = pod->containers_count;
@@ -220,8 +220,7 @@ void npt_task_run_assign(const struct npt_task_run *run, const char *node, uint6
 	for (size_t i = 0; i < run->rows_count; i++) {
 		const struct npt_target_row *row = run->rows[i];
 
-		if (row->present && !row->pod.host_network &&
-		    assignment->targets_count < NPT_CHANNEL_PODS_MAX &&
+		if (row->present && assignment->targets_count < NPT_CHANNEL_PODS_MAX &&
 		    strcmp(row->pod.node, node) == 0)
 			fill_target(task, &row->pod,
 				    &assignment->targets[assignment->targets_count++]);

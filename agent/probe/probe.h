@@ -45,15 +45,19 @@ int npt_probe_open(struct npt_probe **probe_ret, const struct npt_features *feat
 void npt_probe_close(struct npt_probe *probe);
 NPT_DEFINE_AUTO(struct npt_probe *, npt_probe_close)
 
-/* Measures sockets of this network namespace from now on. */
+/* Measures sockets of this network namespace from now on. By-process scopes may share one. */
 int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
 			bool by_process, uint32_t edges_max, struct npt_error *err);
+/* 1: from now on; 0: it has been one, or it has ended. */
 int npt_probe_add_member(struct npt_probe *probe, uint32_t scope, uint32_t pid,
 			 struct npt_error *err);
 /* How many processes a by-process scope still has. */
 uint32_t npt_probe_members(struct npt_probe *probe, uint32_t scope);
-/* Stops: folds what is left, forgets the scope's sockets. Its slots stay readable. */
-int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
+/*
+ * Stops: folds what is left, forgets the scope's sockets. Its slots stay readable. last: no other
+ * scope is in this namespace.
+ */
+int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope, bool last,
 			   struct npt_error *err);
 /* Empties the scope's slots and gives them back; once nobody reads them any more. */
 void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope);

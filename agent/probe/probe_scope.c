@@ -18,7 +18,7 @@ int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t 
 			bool by_process, uint32_t edges_max, struct npt_error *err)
 {
 	struct npt_bpf_scope_state state = { .edges_max = edges_max };
-	struct npt_bpf_scope value = { .id = scope, .by_process = by_process };
+	struct npt_bpf_scope value = { .id = by_process ? 0 : scope, .by_process = by_process };
 	int r;
 
 	probe->ended[scope] = false;
@@ -33,7 +33,7 @@ int npt_probe_add_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t 
 	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_scope_state), &scope, &state,
 				BPF_ANY) < 0 ||
 	    bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes), &netns_inode, &value,
-				BPF_NOEXIST) < 0)
+				by_process ? BPF_ANY : BPF_NOEXIST) < 0)
 		return npt_error_set(err, errno, "cannot add a scope: %s", npt_errno_name(errno));
 	return 0;
 }
@@ -50,13 +50,18 @@ static bool is_ended(uint32_t pid)
 int npt_probe_add_member(struct npt_probe *probe, uint32_t scope, uint32_t pid,
 			 struct npt_error *err)
 {
-	if (bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.npt_members), &pid, &scope,
-				BPF_ANY) < 0)
+	int fd = bpf_map__fd(probe->skeleton->maps.npt_members);
+	uint32_t member;
+
+	if (bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
+		return 0;
+	if (bpf_map_update_elem(fd, &pid, &scope, BPF_ANY) < 0)
 		return npt_error_set(err, errno, "cannot add process %u: %s", pid,
 				     npt_errno_name(errno));
+	if (!is_ended(pid))
+		return 1;
 	/* One that ended before it was a member has had no exit hook: nobody would delete it. */
-	if (is_ended(pid))
-		(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_members), &pid);
+	(void)bpf_map_delete_elem(fd, &pid);
 	return 0;
 }
 
@@ -75,29 +80,36 @@ uint32_t npt_probe_members(struct npt_probe *probe, uint32_t scope)
 	return count;
 }
 
-static void delete_members(struct npt_probe *probe, uint32_t scope)
+/* Returns how many there were. */
+static uint32_t delete_members(struct npt_probe *probe, uint32_t scope)
 {
+	uint32_t count = 0;
 	int fd = bpf_map__fd(probe->skeleton->maps.npt_members);
 	uint32_t pid, member;
 	uint32_t *previous = NULL, next;
 
 	while (bpf_map_get_next_key(fd, previous, &next) == 0) {
 		if (previous && bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
-			(void)bpf_map_delete_elem(fd, &pid);
+			count += bpf_map_delete_elem(fd, &pid) == 0;
 		pid = next;
 		previous = &pid;
 	}
 	if (previous && bpf_map_lookup_elem(fd, &pid, &member) == 0 && member == scope)
-		(void)bpf_map_delete_elem(fd, &pid);
+		count += bpf_map_delete_elem(fd, &pid) == 0;
+	return count;
 }
 
-int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope,
+int npt_probe_remove_scope(struct npt_probe *probe, uint32_t netns_inode, uint32_t scope, bool last,
 			   struct npt_error *err)
 {
 	int r;
 
-	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes), &netns_inode);
-	delete_members(probe, scope);
+	if (last)
+		(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_scopes),
+					  &netns_inode);
+	/* A fork that was under way adds a child of one that is deleted already. */
+	while (delete_members(probe, scope) > 0)
+		;
 	npt_probe_clear_gauges(probe);
 	probe->ended[scope] = true;
 	probe->skeleton->bss->npt_walk_scope = scope;

@@ -141,6 +141,8 @@ static json_t *target_json(const struct npt_target *target)
 		(void)json_array_append_new(only, npt_json_string(target->only[i]));
 	npt_json_set(object, "containers", containers);
 	npt_json_set(object, "only", only);
+	if (target->host_network)
+		npt_json_set(object, "hostNetwork", json_true());
 	return object;
 }
 
@@ -305,6 +307,7 @@ static void read_target(struct npt_json_reader *reader, const json_t *object,
 		      sizeof(target->namespace_name));
 	npt_json_text(reader, object, "name", target->name, sizeof(target->name));
 	npt_json_text(reader, object, "ip", target->ip, sizeof(target->ip));
+	target->host_network = npt_json_bool(reader, object, "hostNetwork");
 	target->containers = npt_alloc(json_array_size(containers), sizeof(*target->containers));
 	for (size_t i = 0; i < json_array_size(containers); i++) {
 		struct npt_target_container *container =

@@ -78,6 +78,7 @@ struct npt_target {
 	char namespace_name[NPT_NAME_BYTES];
 	char name[NPT_NAME_BYTES];
 	char ip[NPT_ADDRESS_BYTES];
+	bool host_network; /* shares the node's network namespace: its processes are the target */
 	struct npt_target_container *containers; /* all of the pod, init and ephemeral ones too */
 	size_t containers_count;
 	char only[NPT_CHANNEL_CONTAINERS_MAX][64]; /* spec.target.containers; "" ends, none = all */

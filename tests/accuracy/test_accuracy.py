@@ -141,6 +141,29 @@ def test_a_command_and_its_children(namespaces):
     assert {edge["peer"]["port"] for edge in report["edges"]} == {truth[0]["port"]}
 
 
+def test_two_sets_of_processes_in_one_namespace_do_not_see_each_other(namespaces):
+    """--pid twice at once, and a third program that nobody asked for."""
+    scenarios = ["mixed", "prefork", "short_lived"]
+    traffics = [Traffic(namespaces.near, scenario, SEED) for scenario in scenarios]
+    agents = []
+    try:
+        assert [traffic.line() for traffic in traffics] == ["ready"] * 3
+        agents = [Agent("--pid", str(traffic.child.pid)) for traffic in traffics[:2]]
+        for traffic in traffics:
+            traffic.say()
+        truths = [traffic.truth() for traffic in traffics]
+        for agent, own in zip(agents, truths):
+            report = agent.report()
+            for truth in add_up(own):
+                check_end(report, truth)
+            assert {edge["peer"]["port"] for edge in report["edges"]} == {truth["port"] for truth in own}
+        for traffic in traffics:
+            traffic.bye()
+    finally:
+        for program in [*traffics, *agents]:
+            program.end()
+
+
 def test_another_namespace_is_not_measured(namespaces):
     """The near side's traffic does not appear in a measurement of the far side."""
     traffic = Traffic(namespaces.near, "mixed", SEED)

@@ -164,11 +164,11 @@ static void counts_what_is_in_scope_and_nothing_else(void)
 	NPT_CHECK(talk());
 	NPT_CHECK_INT(used_slots(probe), 0);
 	NPT_CHECK_INT(npt_probe_add_scope(probe, netns, SCOPE, true, 100, NULL), 0);
-	NPT_CHECK_INT(npt_probe_add_member(probe, SCOPE, (uint32_t)getpid(), NULL), 0);
+	NPT_CHECK_INT(npt_probe_add_member(probe, SCOPE, (uint32_t)getpid(), NULL), 1);
 	NPT_CHECK_INT(npt_probe_members(probe, SCOPE), 1);
 	NPT_CHECK(talk());
 	NPT_CHECK_INT(used_slots(probe), 1);
-	NPT_CHECK_INT(npt_probe_remove_scope(probe, netns, SCOPE, NULL), 0);
+	NPT_CHECK_INT(npt_probe_remove_scope(probe, netns, SCOPE, true, NULL), 0);
 	NPT_CHECK_INT(npt_probe_members(probe, SCOPE), 0);
 	NPT_CHECK_INT(used_slots(probe), 1); /* readable until it is given back */
 	npt_probe_free_slots(probe, SCOPE);
@@ -189,7 +189,7 @@ static void edges_beyond_the_limit_are_counted_as_other(void)
 	if (!probe)
 		return;
 	NPT_CHECK_INT(npt_probe_add_scope(probe, own_netns(), SCOPE, true, 2, NULL), 0);
-	NPT_CHECK_INT(npt_probe_add_member(probe, SCOPE, (uint32_t)getpid(), NULL), 0);
+	NPT_CHECK_INT(npt_probe_add_member(probe, SCOPE, (uint32_t)getpid(), NULL), 1);
 	for (int i = 0; i < 5; i++) /* each to a port of its own: an edge of its own */
 		NPT_CHECK(talk());
 	NPT_CHECK(used_slots(probe) <= 2);

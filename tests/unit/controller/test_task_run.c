@@ -177,14 +177,28 @@ static void finishes_when_all_have_reported(void)
 	NPT_CHECK_INT(run->status.conditions[NPT_CONDITION_COMPLETE].value, NPT_CONDITION_TRUE);
 }
 
-static void refuses_host_network_pods_by_name(void)
+static void a_host_network_pod_is_a_target_like_others_and_named_as_such(void)
 {
 	npt_auto(npt_task_run_free) struct npt_task_run *run = new_run();
+	struct npt_assignment assignment;
 
 	add_pod(run, "a", "node-1", true);
+	add_pod(run, "b", "node-1", false);
 	reconcile(run, 1000);
-	NPT_CHECK_STR(run->status.pods[0].reason, "HostNetworkUnsupported");
-	NPT_CHECK_INT(run->status.phase, NPT_TASK_RESOLVING);
+	NPT_CHECK_INT(run->status.phase, NPT_TASK_RUNNING);
+	NPT_CHECK_INT(run->status.pods[0].state, NPT_POD_PENDING);
+	NPT_CHECK_STR(run->status.pods[0].reason, "");
+	run->start_written = true;
+	NPT_CHECK(npt_task_run_wants(run, "node-1"));
+	npt_task_run_assign(run, "node-1", CREATED + 1000, &assignment);
+	if (NPT_CHECK_INT(assignment.targets_count, 2)) {
+		NPT_CHECK_STR(assignment.targets[0].uid, "a");
+		NPT_CHECK(assignment.targets[0].host_network);
+		NPT_CHECK(!assignment.targets[1].host_network);
+	}
+	for (size_t i = 0; i < assignment.targets_count; i++)
+		free(assignment.targets[i].containers);
+	free(assignment.targets);
 }
 
 static void a_pod_that_leaves_keeps_its_numbers(void)
@@ -219,7 +233,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(believes_an_agent_only_about_its_own_node),
 	NPT_TEST(adds_up_over_an_agents_restart_and_says_so),
 	NPT_TEST(finishes_when_all_have_reported),
-	NPT_TEST(refuses_host_network_pods_by_name),
+	NPT_TEST(a_host_network_pod_is_a_target_like_others_and_named_as_such),
 	NPT_TEST(a_pod_that_leaves_keeps_its_numbers),
 	NPT_TEST(a_conditions_time_changes_only_with_its_value),
 };

@@ -39,6 +39,7 @@ static void carries_a_wanted_state(void)
 	assignment->targets_count = 1;
 	(void)snprintf(assignment->targets[0].uid, sizeof(assignment->targets[0].uid), "pod");
 	(void)snprintf(assignment->targets[0].only[0], sizeof(assignment->targets[0].only[0]), "c");
+	assignment->targets[0].host_network = true;
 	back = round_trip(message);
 	NPT_CHECK_INT(back->assignments_count, 1);
 	NPT_CHECK_INT(back->assignments[0].remaining_ms, 59999);
@@ -46,6 +47,7 @@ static void carries_a_wanted_state(void)
 	NPT_CHECK(!back->assignments[0].layers[NPT_LAYER_BASE]);
 	NPT_CHECK_STR(back->assignments[0].ingest_token, "token");
 	NPT_CHECK_STR(back->assignments[0].targets[0].only[0], "c");
+	NPT_CHECK(back->assignments[0].targets[0].host_network);
 }
 
 static void carries_a_summary(void)
