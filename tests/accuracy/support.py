@@ -22,7 +22,9 @@ FAMILIES = (str(BUILD / "tests/accuracy/accuracy-families"),)
 DETOURS = (sys.executable, str(HERE / "detours.py"))
 FAILURES = (sys.executable, str(HERE / "failures.py"))
 DATAGRAMS = (sys.executable, str(HERE / "datagrams.py"))
-PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS)]
+TIMES = (sys.executable, str(HERE / "times.py"))
+TORTURE = (str(BUILD / "tests/accuracy/accuracy-torture"),)
+PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, TIMES, TORTURE)]
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: loads BPF, makes namespaces")
@@ -65,8 +67,8 @@ class Program:
     """A child that speaks lines; ended with all that it started, never left behind."""
 
     def __init__(self, *command, **options):
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True, start_new_session=True, **options)
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
+        self.child = subprocess.Popen(command, text=True, start_new_session=True, **options)
 
     def line(self):
         line = self.child.stdout.readline()
