@@ -42,8 +42,8 @@ def run_in(namespace, *command):
 class Namespaces:
     """Two network namespaces, near and far, joined by a veth pair, with loopback up."""
 
-    def __init__(self):
-        tag = f"npt{os.getpid() % 100000}"
+    def __init__(self, kind=""):
+        tag = f"npt{os.getpid() % 100000}{kind}"
         self.near, self.far = tag + "n", tag + "f"
         self.near_address, self.far_address = "198.18.7.1", "198.18.7.2"
 
