@@ -7,20 +7,16 @@ most those that touch it. One more agent measures from before the first connecti
 
 NPT_TORTURE_SECONDS (20) and NPT_TORTURE_SESSIONS (10) make it longer: make soak does.
 """
-import json
 import os
 import pathlib
 import random
-import signal
-import subprocess
-import tempfile
 import threading
 import time
 
 import pytest
 
 from kernel_objects import exists, held_by, left_of
-from support import AGENT, SEED, TORTURE, Agent, Namespaces, Program, Traffic, needs_root, seen_at
+from support import SEED, TORTURE, FiledAgent, Namespaces, Program, Traffic, needs_root, seen_at
 
 pytestmark = needs_root
 
@@ -35,29 +31,20 @@ CLOSING_NS = NS // 4
 COUNTS = ("connections", "closed", "writes", "written", "reads", "read", "sent", "received")
 
 
-class Session(Agent):
-    """One measurement, its report in a file; knows when it began and ended, and what it holds."""
+class Session(FiledAgent):
+    """One measurement: knows when it began and ended, and what it holds."""
 
     def __init__(self, namespace):
-        self.out = tempfile.TemporaryFile("w+")
         self.before_ns = time.monotonic_ns()
-        Program.__init__(self, AGENT, "run", "--netns", f"/run/netns/{namespace}", "--output", "json",
-                         "--log-level", "info", "--duration", "3600", "--interval", "10",
-                         stderr=subprocess.PIPE, stdout=self.out)
-        assert "measuring" in self.child.stderr.readline()
+        super().__init__("--netns", f"/run/netns/{namespace}")
         self.begin_ns = time.monotonic_ns()
         self.held = held_by(self.child.pid)
         assert {kind for kind, _ in self.held} == {"prog", "map", "link"}
 
     def finish(self):
         self.end_ns = time.monotonic_ns()
-        self.child.send_signal(signal.SIGINT)
-        assert self.child.wait(30) == 0, self.child.stderr.read()
+        self.result = self.report()
         self.after_ns = time.monotonic_ns()
-        self.out.seek(0)
-        self.report = json.loads(self.out.read().splitlines()[-1])
-        assert self.report["kind"] == "Report"
-        assert self.report["lost"] == {"events": 0, "edges": 0}
 
     def holds(self, connection):
         return connection[0] > self.begin_ns and connection[1] + CLOSING_NS < self.end_ns
@@ -124,7 +111,7 @@ def check_session(session, connections):
         touching = [one for one in connections if one[2] == port and session.touches(one)]
         within = [one for one in touching if session.holds(one)]
         for role in ("client", "server"):
-            seen = {name: seen_at(session.report, role, port)[name] for name in COUNTS}
+            seen = {name: seen_at(session.result, role, port)[name] for name in COUNTS}
             least, most = expected(within, role), expected(touching, role)
             if within == touching:
                 assert seen == least, (port, role)
