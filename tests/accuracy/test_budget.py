@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Budget: driven past it, the agent measures less, step by step, and says so; what it still measures is
-as exact as before. Three agents at once: one far over its CPU budget, one over its memory budget, one at
-a quiet program with the default budget."""
+as exact as before. Agents at once: one far over its CPU budget, two over their memory budget, one at a
+quiet program with the default budget."""
 import json
 import re
 import subprocess
@@ -18,7 +18,8 @@ STEPS = ["execution times are sampled in a quarter of the time",
          "execution times of reads, accept waits and closes are off",
          "layer Operations is off",
          "sockets are read every 5 s"]
-STEP = re.compile(r"since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.+): (\d+) of (\d+) (millicores|MiB) used")
+STEP = re.compile(r"since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.+): "
+                  r"(\d+) of (\d+) (millicores|MiB) used")
 PATIENCE = 3  # NPT_BUDGET_PATIENCE
 SECONDS = 40  # at most, until all steps are taken; 13 if nothing stalls
 OPERATIONS = {"sock_send_length", "sock_recv_length", "tcp_sendmsg_locked", "tcp_rcv_space_adjust",
@@ -77,7 +78,8 @@ def all_at_once(near, far, programs):
     """The three measurements; what the tests want to know of them."""
     programs.append(quiet := Measured(far.near))
     programs.append(poor := Measured(near.near, "--budget-cpu", "1"))
-    programs.append(narrow := Measured(near.far, "--budget-memory", "1"))
+    programs.append(narrow := Measured(near.far, "--budget-memory", "1", "--layers", "Base"))
+    programs.append(sampling := Measured(near.far, "--budget-memory", "1"))
     programs.append(sleeper := subprocess_in(far.near))
     programs.append(traffic := Torture(near.near, 64, 10))  # each edge in each second
     programs.append(spread := Torture(near.far, 512, 100))  # new edges all the time
@@ -86,14 +88,14 @@ def all_at_once(near, far, programs):
     spread.say()
     end = time.monotonic() + SECONDS
     while len(poor.degraded()) < len(STEPS) and time.monotonic() < end:
-        narrow.degraded()
-        quiet.degraded()
+        for other in (narrow, sampling, quiet):
+            other.degraded()
     during = hooked(poor.child.pid)
     time.sleep(1.5)  # in which nothing but the last rung holds
     truths = traffic.truth(), spread.truth()
     assert sleeper.child.poll() is None
     return {"poor": poor, "narrow": narrow, "quiet": quiet, "hooks": (before, during), "truths": truths,
-            "reports": [agent.finish() for agent in (poor, narrow, quiet)]}
+            "reports": [agent.finish() for agent in (poor, narrow, quiet, sampling)]}
 
 
 def subprocess_in(namespace):
@@ -165,6 +167,13 @@ def test_over_its_memory_budget_new_edges_are_counted_in_other(measured):
     assert connections == closed
     ports = sorted({edge["peer"]["port"] for edge in report["edges"]})
     assert ports == list(range(19000, 19000 + len(ports))), "the first ones have edges, the later none"
+
+
+@pytest.mark.xfail(reason="an accept that a slice times and that finds no slot is counted in other, and its "
+                          "connection once more: npt_accept_done() in bpf/slices.bpf.h")
+def test_a_timed_accept_is_not_counted_in_other_twice(measured):
+    report, truth = measured["reports"][3], measured["truths"][1]
+    assert sums(report)[0] + report["other"]["edges"] == 2 * truth["connections"]
 
 
 def test_with_the_default_budget_a_quiet_program_is_measured_in_full(measured):

@@ -181,7 +181,7 @@ def test_queues_hold_what_the_sockets_say(measured, role):
     assert truth["unread" if role == "server" else "unsent"] > 0
 
 
-REASONS = {18608: "TCP_ABORT_ON_CLOSE", 18609: "TCP_ABORT_ON_CLOSE", 18610: "TCP_ABORT_ON_CLOSE"}
+REASONS = {18608: "TCP_STATE", 18609: "TCP_ABORT_ON_CLOSE", 18610: "TCP_ABORT_ON_CLOSE"}
 
 
 @pytest.mark.parametrize("port", [18608, 18609, 18610])
