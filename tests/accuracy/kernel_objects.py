@@ -41,3 +41,28 @@ def left_of(objects, seconds):
 
 def links_of(pid):
     return {number for kind, number in held_by(pid) if kind == "link"}
+
+
+def everything():
+    """{(kind, id)} of all that the kernel has."""
+    found = set()
+    for kind, command in NEXT_ID.items():
+        number = 0
+        while True:
+            attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 12)
+            if ctypes.CDLL(None).syscall(SYSCALL, command, attributes, 12) != 0:
+                break
+            number, = struct.unpack_from("=I", attributes, 4)
+            found.add((kind, number))
+    return found
+
+
+def held_by_nobody():
+    """What lives without a process: attached for good, pinned, or about to be freed."""
+    left = everything()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            left -= held_by(process.name)
+        except OSError:
+            continue  # ended meanwhile
+    return left
