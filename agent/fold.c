@@ -30,6 +30,12 @@ void npt_fold_read_slot(struct npt_bpf_slot *live, struct npt_bpf_slot *copy)
 			__atomic_exchange_n(&live->metrics[i].max_micros, 0, __ATOMIC_RELAXED);
 }
 
+void npt_fold_read_queue(struct npt_bpf_queue *live, struct npt_bpf_queue *copy)
+{
+	*copy = *live;
+	copy->min_rtt_micros = __atomic_exchange_n(&live->min_rtt_micros, 0, __ATOMIC_RELAXED);
+}
+
 /* What is new; a step back is held. */
 static uint64_t advance(__u64 *seen, __u64 now)
 {

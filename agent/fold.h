@@ -23,6 +23,9 @@ struct npt_fold_names {
  */
 void npt_fold_read_slot(struct npt_bpf_slot *live, struct npt_bpf_slot *copy);
 
+/* The same of a queue: its smallest RTT is taken. */
+void npt_fold_read_queue(struct npt_bpf_queue *live, struct npt_bpf_queue *copy);
+
 /*
  * Sets *delta's numbers to what is new in now since seen, and makes seen what was told. Identity
  * fields of delta are left alone. True if anything is new or a connection is open.

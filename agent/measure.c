@@ -260,16 +260,17 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 					.context = measure->features,
 					.jiffies_per_second = measure->jiffies_per_second };
 	struct npt_bpf_slot now;
+	struct npt_bpf_queue queue;
 	struct npt_edge delta;
 	struct told *told;
 	bool news;
 
 	npt_fold_read_slot(&npt_probe_slots(measure->probe)[index], &now);
+	npt_fold_read_queue(&npt_probe_queues(measure->probe)[index], &queue);
 	told = tell_again(measure, index, &now);
 	delta = told->identity;
 	news = npt_fold_advance(&told->seen, &now, &names, &delta);
-	news |= npt_fold_queue(&told->listen_drops, &npt_probe_queues(measure->probe)[index],
-			       &delta);
+	news |= npt_fold_queue(&told->listen_drops, &queue, &delta);
 	measure->operations_counted +=
 		delta.metrics[NPT_METRIC_WRITE].count + delta.metrics[NPT_METRIC_READ].count;
 	if (news)

@@ -206,15 +206,23 @@ int npt_probe_find_left_over(struct npt_probe *probe, struct npt_error *err)
 	return find(probe, NPT_FIND_ALL, err);
 }
 
+/*
+ * Each walk makes the gauges anew; counters among them go on, and so does the smallest RTT, which
+ * connections that closed since the last walk have left there: who reads it takes it away.
+ */
 void npt_probe_clear_gauges(struct npt_probe *probe)
 {
 	for (size_t i = 0; i < NPT_SLOTS_MAX && (i < NPT_SLOT_FIRST || probe->slots[i].ever_used);
 	     i++) {
-		__u64 listen_drops = probe->queues[i].listen_drops;
+		struct npt_bpf_queue *queue = &probe->queues[i];
 
 		if (i >= NPT_SLOT_FIRST && probe->ended[probe->slots[i].key.process.scope])
 			continue;
-		probe->queues[i] = (struct npt_bpf_queue){ .listen_drops = listen_drops };
+		queue->unread_bytes = 0;
+		queue->unsent_bytes = 0;
+		queue->accept_backlog = 0;
+		queue->accept_backlog_max = 0;
+		queue->syn_backlog = 0;
 	}
 }
 
@@ -236,7 +244,7 @@ struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe)
 	return probe->slots;
 }
 
-const struct npt_bpf_queue *npt_probe_queues(const struct npt_probe *probe)
+struct npt_bpf_queue *npt_probe_queues(struct npt_probe *probe)
 {
 	return probe->queues;
 }

@@ -71,8 +71,9 @@ int npt_probe_fold(struct npt_probe *probe, struct npt_error *err);
 
 /* NPT_SLOTS_MAX slots, written by the kernel at any time. */
 struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe);
-/* As many, of the same numbers; their gauges are as of the last fold. */
-const struct npt_bpf_queue *npt_probe_queues(const struct npt_probe *probe);
+/* As many, of the same numbers; their gauges are as of the last fold, but for
+ * min_rtt_micros, which closes lower in between. */
+struct npt_bpf_queue *npt_probe_queues(struct npt_probe *probe);
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
 		       struct npt_bpf_process *process_ret);
 uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss);

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -22,7 +23,9 @@ FAMILIES = (str(BUILD / "tests/accuracy/accuracy-families"),)
 DETOURS = (sys.executable, str(HERE / "detours.py"))
 FAILURES = (sys.executable, str(HERE / "failures.py"))
 DATAGRAMS = (sys.executable, str(HERE / "datagrams.py"))
-PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS)]
+TIMES = (sys.executable, str(HERE / "times.py"))
+TORTURE = (str(BUILD / "tests/accuracy/accuracy-torture"),)
+PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, TIMES, TORTURE)]
 LAYERS = os.environ.get("NPT_LAYERS", "Base,Operations")  # Base alone where the kernel has no more
 OPERATIONS = ("writes", "written", "reads", "read")
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
@@ -42,8 +45,8 @@ def run_in(namespace, *command):
 class Namespaces:
     """Two network namespaces, near and far, joined by a veth pair, with loopback up."""
 
-    def __init__(self):
-        tag = f"npt{os.getpid() % 100000}"
+    def __init__(self, kind=""):
+        tag = f"npt{os.getpid() % 100000}{kind}"
         self.near, self.far = tag + "n", tag + "f"
         self.near_address, self.far_address = "198.18.7.1", "198.18.7.2"
 
@@ -67,8 +70,8 @@ class Program:
     """A child that speaks lines; ended with all that it started, never left behind."""
 
     def __init__(self, *command, **options):
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True, start_new_session=True, **options)
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
+        self.child = subprocess.Popen(command, text=True, start_new_session=True, **options)
 
     def line(self):
         line = self.child.stdout.readline()
@@ -101,10 +104,10 @@ class Agent(Program):
     """npt-agent run --output json; ready when it says that it measures."""
     INTERVAL = "1"
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, **options):
         super().__init__(AGENT, "run", *arguments, "--layers", LAYERS, "--output", "json",
                          "--log-level", "info", "--duration", "120", "--interval", self.INTERVAL,
-                         stderr=subprocess.PIPE)
+                         stderr=subprocess.PIPE, **options)
         line = self.child.stderr.readline()
         assert "measuring" in line, line + self.child.stderr.read()
 
@@ -113,14 +116,30 @@ class Agent(Program):
         self.child.send_signal(signal.SIGINT)
         lines, errors = self.child.communicate(timeout=30)
         assert self.child.returncode == 0, errors
-        objects = [json.loads(line) for line in lines.splitlines()]
-        *windows, report = objects
+        return self.check(lines)
+
+    def check(self, lines):
+        *windows, report = [json.loads(line) for line in lines.splitlines()]
         assert report["kind"] == "Report"
         assert [window["kind"] for window in windows] == ["Window"] * len(windows)
         assert [window["sequence"] for window in windows] == list(range(1, len(windows) + 1))
         check_sum(windows, report)
         assert report["lost"] == {"events": 0, "edges": 0}, errors
         return report
+
+
+class FiledAgent(Agent):
+    """Its report goes to a file: it does not wait for who reads a pipe, however long it measures."""
+
+    def __init__(self, *arguments):
+        self.out = tempfile.TemporaryFile("w+")
+        super().__init__(*arguments, stdout=self.out)
+
+    def check(self, _):
+        self.out.seek(0)
+        lines = self.out.read()
+        self.windows = [json.loads(line) for line in lines.splitlines()[:-1]]
+        return super().check(lines)
 
 
 GAUGES = ("p50", "p95", "p99", "min", "max", "open", "unreadBytes", "unsentBytes", "acceptBacklog",

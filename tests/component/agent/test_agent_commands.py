@@ -259,8 +259,6 @@ def run_as_nobody(program, capabilities, *arguments):
                "--duration", 1, "--output", "json", *arguments)
 
 
-# Those without BPF fail: agent/probe/probe.c check_kernel() takes the EPERM of
-# libbpf_probe_bpf_map_type() for a kernel without socket storage (exit 4, and no word of rights).
 @pytest.mark.parametrize("target", ["namespace", "command"])
 @pytest.mark.parametrize("capabilities", [(), ("perfmon",), ("bpf",), ("sys_ptrace",),
                                           ("perfmon", "sys_ptrace")], ids=",".join)
