@@ -18,6 +18,7 @@
 #include "agent/measure.h"
 #include "agent/recording.h"
 #include "agent/table.h"
+#include "agent/table_details.h"
 #include "agent/target.h"
 #include "lib/core/alloc.h"
 #include "lib/core/buffer.h"
@@ -27,6 +28,7 @@
 #include "lib/net/digest.h"
 
 #define TABLE_BYTES_MAX (1024 * 1024)
+#define DETAILS_AT_END  5
 #define FIND_PERIOD_NS  (5 * NPT_NS_PER_SECOND)
 
 struct run {
@@ -64,13 +66,17 @@ static void print_json(struct run *run, struct npt_report *report)
 		run->stop = true;
 }
 
-static size_t terminal_rows(void)
+/* Live: rows for what there is, and below, all metrics of as many edges as fit. */
+static struct npt_table_size live_size(size_t edges)
 {
-	struct winsize size;
+	struct winsize window;
+	struct npt_table_size size = { .rows = 40 };
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 8)
-		return size.ws_row - 6u;
-	return 40;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_row > 8)
+		size.rows = window.ws_row - 6u;
+	if (size.rows > edges)
+		size.details = (size.rows - edges) / NPT_TABLE_BLOCK_LINES;
+	return size;
 }
 
 static void print_table(struct run *run, bool last)
@@ -78,6 +84,7 @@ static void print_table(struct run *run, bool last)
 	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(TABLE_BYTES_MAX);
 	struct npt_report *total = npt_recording_total(run->recording);
 	bool live = isatty(STDOUT_FILENO) == 1;
+	struct npt_table_size size;
 	uint64_t seconds = (npt_clock_boottime_ns() - run->started_ns) / NPT_NS_PER_SECOND;
 
 	if (!live && !last)
@@ -95,7 +102,9 @@ static void print_table(struct run *run, bool last)
 				 total->edges_count, (unsigned long long)total->cost.cpu_ms,
 				 (unsigned long long)total->cost.memory_kib,
 				 (unsigned long long)total->lost.events + total->lost.edges);
-	npt_table_render(total, last ? SIZE_MAX : terminal_rows(), &out);
+	size = last ? (struct npt_table_size){ .rows = SIZE_MAX, .details = DETAILS_AT_END }
+		    : live_size(total->edges_count);
+	npt_table_render(total, &size, &out);
 	if (fwrite(out.data, 1, out.size_bytes, stdout) != out.size_bytes || fflush(stdout) != 0)
 		run->stop = true;
 }

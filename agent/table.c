@@ -3,13 +3,14 @@
  * Columns have fixed widths, so that a live table does not jump; a name that is too long is cut.
  */
 #include "agent/table.h"
+#include "agent/table_details.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/core/alloc.h"
 
-#define ROW "%-22.22s %-2s %-34.34s %6s %6s %8s %8s %8s %8s %9s %9s %9s %9s %6s %6s %s\n"
+#define ROW "%-22.22s %-2s %-34.34s %6s %6s %8s %8s %8s %8s %9s %9s %9s %9s %9s %6s %6s %s\n"
 
 /* "0" to "9999", then "10.0k", "1.2M": at most 6 characters. */
 static const char *short_number(uint64_t value, char *out, size_t size_bytes)
@@ -49,13 +50,23 @@ static const char *short_time(const struct npt_metric *metric, uint32_t permille
 
 static void peer_text(const struct npt_peer *peer, char *out, size_t size_bytes)
 {
+	const char *address = peer->address[0] ? peer->address : "*";
+
 	if (peer->kind == NPT_PEER_PROCESS)
 		(void)snprintf(out, size_bytes, "%s[%u]:%u", peer->name, peer->pid, peer->port);
 	else if (peer->name[0])
 		(void)snprintf(out, size_bytes, "%s:%u", peer->name, peer->port);
 	else
-		(void)snprintf(out, size_bytes, strchr(peer->address, ':') ? "[%s]:%u" : "%s:%u",
-			       peer->address, peer->port);
+		(void)snprintf(out, size_bytes, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address,
+			       peer->port);
+}
+
+void npt_table_peer(const struct npt_peer *peer, struct npt_buffer *out)
+{
+	char text[NPT_NAME_BYTES + 16];
+
+	peer_text(peer, text, sizeof(text));
+	(void)npt_buffer_append_text(out, text);
 }
 
 static uint64_t sum_counts(const struct npt_named_count *counts, size_t max)
@@ -82,7 +93,7 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 {
 	const struct npt_metric *write = &edge->metrics[NPT_METRIC_WRITE];
 	const struct npt_metric *read = &edge->metrics[NPT_METRIC_READ];
-	char process[NPT_PROCESS_BYTES + 16], peer[NPT_NAME_BYTES + 16], n[12][24], finding[32];
+	char process[NPT_PROCESS_BYTES + 16], peer[NPT_NAME_BYTES + 16], n[13][24], finding[32];
 
 	(void)snprintf(process, sizeof(process), "%s[%u]", edge->process.name, edge->process.pid);
 	peer_text(&edge->peer, peer, sizeof(peer));
@@ -100,6 +111,7 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 		short_time(read, 950, n[6], sizeof(n[6])),
 		short_time(&edge->metrics[NPT_METRIC_RTT], 950, n[7], sizeof(n[7])),
 		short_time(&edge->metrics[NPT_METRIC_CONNECT], 950, n[8], sizeof(n[8])),
+		short_time(&edge->metrics[NPT_METRIC_RESPONSE], 950, n[12], sizeof(n[12])),
 		short_number(edge->retransmit.segments, n[9], sizeof(n[9])),
 		short_number(sum_counts(edge->drops, NPT_EDGE_DROPS_MAX), n[10], sizeof(n[10])),
 		finding_text(edge, finding, sizeof(finding)));
@@ -121,33 +133,47 @@ static void render_sentences(const struct npt_edge **edges, size_t count, size_t
 	}
 }
 
-static int by_bytes(const void *left, const void *right)
+/* Worst finding first, then most bytes. */
+static int by_weight(const void *left, const void *right)
 {
 	const struct npt_edge *a = *(const struct npt_edge *const *)left;
 	const struct npt_edge *b = *(const struct npt_edge *const *)right;
+	unsigned int severity_a = npt_verdict_severity(a->finding.verdict);
+	unsigned int severity_b = npt_verdict_severity(b->finding.verdict);
 	uint64_t bytes_a = a->sent.bytes + a->received.bytes;
 	uint64_t bytes_b = b->sent.bytes + b->received.bytes;
 
+	if (severity_a != severity_b)
+		return severity_a < severity_b ? 1 : -1;
 	return bytes_a < bytes_b ? 1 : -(bytes_a > bytes_b);
 }
 
-void npt_table_render(const struct npt_report *report, size_t rows_max, struct npt_buffer *out)
+static void render_rows(const struct npt_edge **edges, size_t count, size_t rows_max,
+			struct npt_buffer *out)
 {
-	npt_auto_free const struct npt_edge **sorted =
-		npt_alloc(report->edges_count, sizeof(*sorted));
-
-	for (size_t i = 0; i < report->edges_count; i++)
-		sorted[i] = &report->edges[i];
-	qsort(sorted, report->edges_count, sizeof(*sorted), by_bytes);
 	(void)npt_buffer_appendf(out, ROW, "PROCESS", "", "PEER", "CONNS", "FAILED", "SENT",
 				 "RECEIVED", "WRITES", "READS", "WRITE-P95", "READ-P95", "RTT-P95",
-				 "CONN-P95", "RETR", "DROPS", "FINDING");
-	for (size_t i = 0; i < report->edges_count && i < rows_max; i++)
-		render_row(sorted[i], out);
-	if (report->edges_count == 0)
+				 "CONN-P95", "RESP-P95", "RETR", "DROPS", "FINDING");
+	for (size_t i = 0; i < count && i < rows_max; i++)
+		render_row(edges[i], out);
+	if (count == 0)
 		(void)npt_buffer_append_text(out, "(no connection yet)\n");
-	if (report->edges_count > rows_max)
-		(void)npt_buffer_appendf(out, "(%zu more)\n", report->edges_count - rows_max);
-	else
-		render_sentences(sorted, report->edges_count, rows_max - report->edges_count, out);
+	if (count > rows_max)
+		(void)npt_buffer_appendf(out, "(%zu more)\n", count - rows_max);
+}
+
+void npt_table_render(const struct npt_report *report, const struct npt_table_size *size,
+		      struct npt_buffer *out)
+{
+	npt_auto_free const struct npt_edge **sorted =
+		npt_alloc(report->edges_count + 1, sizeof(*sorted));
+	size_t count = report->edges_count, details = size->details;
+
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &report->edges[i];
+	qsort(sorted, count, sizeof(*sorted), by_weight);
+	render_rows(sorted, count, size->rows, out);
+	if (count < size->rows)
+		render_sentences(sorted, count, size->rows - count, out);
+	npt_table_details(report, sorted, details < count ? details : count, out);
 }

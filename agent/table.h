@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Table - edges for eyes: one row an edge, most bytes first, then what is wrong in words.
+ * Table - edges for eyes: one row an edge, the worst and then the largest first; what is wrong in
+ * words; all metrics of the first ones.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,6 +10,11 @@
 #include "lib/core/buffer.h"
 #include "lib/model/report.h"
 
-/* Appends the table of a report's edges, at most rows_max of them (the rest is said as a number).
- */
-void npt_table_render(const struct npt_report *report, size_t rows_max, struct npt_buffer *out);
+struct npt_table_size {
+	size_t rows;    /* edges with a row; of the rest their number is said */
+	size_t details; /* edges with all their metrics */
+};
+
+/* Appends the table of a report's edges. */
+void npt_table_render(const struct npt_report *report, const struct npt_table_size *size,
+		      struct npt_buffer *out);

@@ -47,11 +47,14 @@ static bool can_trampoline(const struct npt_features *features)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
-		    .attach_btf_id = npt_features_function(features, NPT_FUNCTION_SENDMSG));
+	struct bpf_prog_load_opts options;
 	npt_auto_close int program = -1;
 	npt_auto_close int link = -1;
 
+	memset(&options, 0, sizeof(options)); /* libbpf looks at the padding too */
+	options.sz = sizeof(options);
+	options.expected_attach_type = BPF_TRACE_FENTRY;
+	options.attach_btf_id = npt_features_function(features, NPT_FUNCTION_SENDMSG);
 	if (!options.attach_btf_id)
 		return false;
 	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "npt_nothing", "GPL", nothing,

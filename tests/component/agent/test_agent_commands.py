@@ -79,13 +79,19 @@ def test_wrong_usage_is_one_line_that_names_the_mistake(arguments, words):
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("option", options_of("agent/options.c"))
+FLAGS = ["help", "no-trampolines"]
+
+
+@pytest.mark.parametrize("option", [option for option in options_of("agent/options.c") if option not in FLAGS])
 def test_an_option_without_its_value_is_named(option):
     done = run(AGENT, "run", f"--{option}")
-    if option == "help":
-        assert (done.returncode, done.stderr) == (OK, "")
-    else:
-        check_refused(done, USAGE, f"--{option} needs a value", "npt-agent run --help")
+    check_refused(done, USAGE, f"--{option} needs a value", "npt-agent run --help")
+
+
+@pytest.mark.parametrize("option", FLAGS)
+def test_a_flag_takes_no_value(option):
+    assert run(AGENT, "run", f"--{option}", "--help").returncode == OK
+    check_refused(run(AGENT, "run", f"--{option}=1"), USAGE, f"unknown option '--{option}=1'")
 
 
 VALUES = {
@@ -99,6 +105,8 @@ VALUES = {
     "--layers": (["", "base", "BASE", "Base,", ",Base", "Base,,Operations", "Base;Operations",
                   "Base, Operations", "All", "Base,Protocol", "TLS", "Requests"],
                  ["Base", "Operations", "Base,Operations", "Operations,Base", "Base,Base"]),
+    "--budget-cpu": (["", "-1", "0.5", "200m", "1000001"], ["0", "1", "1000000"]),
+    "--budget-memory": (["", "-1", "64Mi", "1000001"], ["0", "64"]),
     "--output": (["", "JSON", "yaml", "json ", "jsonl", "0"], ["json", "table"]),
     "--log-level": (["", "loud", "warn", "INFO", "info ", "4"], ["error", "warning", "info", "debug"]),
 }

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each line is one metric of docs/metrics.md; what is unavailable is left out here and said at the
+ * end of the table, what is zero is left out where that means nothing.
+ */
+#include "agent/table_details.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "lib/core/cleanup.h"
+
+static void render_micros(uint64_t micros, struct npt_buffer *out)
+{
+	if (micros < 10000)
+		(void)npt_buffer_appendf(out, "%" PRIu64 "us", micros);
+	else if (micros < 10000000)
+		(void)npt_buffer_appendf(out, "%" PRIu64 "ms", micros / 1000);
+	else
+		(void)npt_buffer_appendf(out, "%" PRIu64 "s", micros / 1000000);
+}
+
+static void render_quantiles(const struct npt_metric *metric, struct npt_buffer *out)
+{
+	static const struct {
+		const char *name;
+		uint32_t permille;
+	} quantiles[] = { { "p50", 500 }, { "p95", 950 }, { "p99", 990 } };
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(quantiles); i++) {
+		(void)npt_buffer_appendf(out, "  %s ", quantiles[i].name);
+		render_micros(npt_histogram_quantile_micros(&metric->micros, quantiles[i].permille),
+			      out);
+	}
+	(void)npt_buffer_append_text(out, "  max ");
+	render_micros(metric->micros.max_micros, out);
+}
+
+static void render_metric(enum npt_metric_id id, const struct npt_metric *metric,
+			  struct npt_buffer *out)
+{
+	enum npt_quality quality = npt_metric_quality(id, metric);
+
+	if (quality == NPT_QUALITY_UNAVAILABLE && metric->overlapped > 0)
+		(void)npt_buffer_appendf(out,
+					 "  %-10s unavailable: %" PRIu64
+					 " messages crossed each other\n",
+					 npt_metric_name(id), metric->overlapped);
+	if (quality == NPT_QUALITY_UNAVAILABLE || (metric->count == 0 && metric->micros.count == 0))
+		return;
+	(void)npt_buffer_appendf(out, "  %-10s %" PRIu64, npt_metric_name(id), metric->count);
+	if (metric->bytes > 0)
+		(void)npt_buffer_appendf(out, ", %" PRIu64 " bytes", metric->bytes);
+	if (metric->micros.count > 0)
+		render_quantiles(metric, out);
+	if (metric->min_micros > 0) {
+		(void)npt_buffer_append_text(out, "  min ");
+		render_micros(metric->min_micros, out);
+	}
+	if (quality != NPT_QUALITY_EXACT)
+		(void)npt_buffer_appendf(out, "  (%s, %" PRIu64 " timed)",
+					 npt_quality_name(quality), metric->micros.count);
+	(void)npt_buffer_append_text(out, "\n");
+}
+
+static void render_counts(const char *name, const struct npt_named_count *counts, size_t max,
+			  struct npt_buffer *out)
+{
+	if (counts[0].name[0] == '\0')
+		return;
+	(void)npt_buffer_appendf(out, "  %-10s", name);
+	for (size_t i = 0; i < max && counts[i].name[0]; i++)
+		(void)npt_buffer_appendf(out, " %s %" PRIu64, counts[i].name, counts[i].count);
+	(void)npt_buffer_append_text(out, "\n");
+}
+
+static void render_transfer(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	(void)npt_buffer_appendf(out,
+				 "  moved      sent %" PRIu64 " bytes in %" PRIu64
+				 " segments, received %" PRIu64 " in %" PRIu64 "\n",
+				 edge->sent.bytes, edge->sent.segments, edge->received.bytes,
+				 edge->received.segments);
+	if (edge->retransmit.segments == 0 && edge->retransmit.spurious == 0)
+		return;
+	(void)npt_buffer_appendf(
+		out,
+		"  retransmit %" PRIu64 " segments, %" PRIu64 " bytes (SYN %" PRIu64
+		", tail loss %" PRIu64 ", spurious %" PRIu64 ")\n",
+		edge->retransmit.segments, edge->retransmit.bytes, edge->retransmit.syn,
+		edge->retransmit.tail_loss, edge->retransmit.spurious);
+}
+
+static uint64_t percent(uint64_t part, uint64_t whole)
+{
+	return whole ? (part * 100 + whole / 2) / whole : 0;
+}
+
+static void render_waits(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	uint64_t time = edge->limited.application_micros + edge->limited.receive_window_micros +
+			edge->limited.send_buffer_micros + edge->limited.network_micros;
+
+	if (time > 0)
+		(void)npt_buffer_appendf(
+			out,
+			"  limited    application %" PRIu64 " %%, receive window %" PRIu64
+			" %%, send buffer %" PRIu64 " %%, network %" PRIu64 " %%\n",
+			percent(edge->limited.application_micros, time),
+			percent(edge->limited.receive_window_micros, time),
+			percent(edge->limited.send_buffer_micros, time),
+			percent(edge->limited.network_micros, time));
+	if (edge->queue.unread_bytes > 0 || edge->queue.unsent_bytes > 0)
+		(void)npt_buffer_appendf(
+			out, "  queue      unread %" PRIu64 " bytes, unsent %" PRIu64 " bytes\n",
+			edge->queue.unread_bytes, edge->queue.unsent_bytes);
+	if (edge->queue.accept_backlog_max > 0)
+		(void)npt_buffer_appendf(out,
+					 "  listener   %" PRIu64 " of %" PRIu64
+					 " wait for accept, %" PRIu64 " SYNs, %" PRIu64
+					 " turned away\n",
+					 edge->queue.accept_backlog, edge->queue.accept_backlog_max,
+					 edge->queue.syn_backlog, edge->queue.listen_drops);
+}
+
+static void render_edge(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	(void)npt_buffer_appendf(out, "\n%s[%u] %s ", edge->process.name, edge->process.pid,
+				 edge->role == NPT_ROLE_SERVER ? "<-" : "->");
+	npt_table_peer(&edge->peer, out);
+	(void)npt_buffer_appendf(out, " (%s", edge->transport);
+	if (edge->peer.asked[0])
+		(void)npt_buffer_appendf(out, ", asked %s", edge->peer.asked);
+	if (edge->peer.reached[0])
+		(void)npt_buffer_appendf(out, ", reached %s", edge->peer.reached);
+	(void)npt_buffer_append_text(out, ")\n");
+	if (edge->finding.text[0])
+		(void)npt_buffer_appendf(out, "  finding    %s: %s\n",
+					 npt_verdict_name(edge->finding.verdict),
+					 edge->finding.text);
+	(void)npt_buffer_appendf(out,
+				 "  conns      %" PRIu64 " open, %" PRIu64 " opened, %" PRIu64
+				 " older, %" PRIu64 " closed\n",
+				 edge->connections.open, edge->connections.opened,
+				 edge->connections.found, edge->connections.closed);
+	render_transfer(edge, out);
+	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
+		render_metric((enum npt_metric_id)i, &edge->metrics[i], out);
+	render_waits(edge, out);
+	render_counts("failed", edge->connections.failed, NPT_EDGE_FAILED_MAX, out);
+	render_counts("drops", edge->drops, NPT_EDGE_DROPS_MAX, out);
+	render_counts("reset", edge->resets_sent, NPT_EDGE_RESETS_MAX, out);
+	render_counts("was reset", edge->resets_received, NPT_EDGE_RESETS_MAX, out);
+}
+
+static void render_reasons(const struct npt_report *report, struct npt_buffer *out)
+{
+	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && report->unavailable[i].name[0]; i++)
+		(void)npt_buffer_appendf(out, "%snot measured: %s (%s)\n", i == 0 ? "\n" : "",
+					 report->unavailable[i].name,
+					 report->unavailable[i].reason);
+	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && report->cost.degraded[i][0]; i++)
+		(void)npt_buffer_appendf(out, "budget: %s\n", report->cost.degraded[i]);
+}
+
+void npt_table_details(const struct npt_report *report, const struct npt_edge *const *edges,
+		       size_t count, struct npt_buffer *out)
+{
+	for (size_t i = 0; i < count; i++)
+		render_edge(edges[i], out);
+	render_reasons(report, out);
+}
