@@ -42,10 +42,9 @@ static void render_metric(enum npt_metric_id id, const struct npt_metric *metric
 	enum npt_quality quality = npt_metric_quality(id, metric);
 
 	if (quality == NPT_QUALITY_UNAVAILABLE && metric->overlapped > 0)
-		(void)npt_buffer_appendf(out,
-					 "  %-10s unavailable: %" PRIu64
-					 " messages crossed each other\n",
-					 npt_metric_name(id), metric->overlapped);
+		(void)npt_buffer_appendf(
+			out, "  %-10s unavailable: %" PRIu64 " messages crossed each other\n",
+			npt_metric_name(id), metric->overlapped);
 	if (quality == NPT_QUALITY_UNAVAILABLE || (metric->count == 0 && metric->micros.count == 0))
 		return;
 	(void)npt_buffer_appendf(out, "  %-10s %" PRIu64, npt_metric_name(id), metric->count);
@@ -102,14 +101,14 @@ static void render_waits(const struct npt_edge *edge, struct npt_buffer *out)
 			edge->limited.send_buffer_micros + edge->limited.network_micros;
 
 	if (time > 0)
-		(void)npt_buffer_appendf(
-			out,
-			"  limited    application %" PRIu64 " %%, receive window %" PRIu64
-			" %%, send buffer %" PRIu64 " %%, network %" PRIu64 " %%\n",
-			percent(edge->limited.application_micros, time),
-			percent(edge->limited.receive_window_micros, time),
-			percent(edge->limited.send_buffer_micros, time),
-			percent(edge->limited.network_micros, time));
+		(void)npt_buffer_appendf(out,
+					 "  limited    application %" PRIu64
+					 " %%, receive window %" PRIu64 " %%, send buffer %" PRIu64
+					 " %%, network %" PRIu64 " %%\n",
+					 percent(edge->limited.application_micros, time),
+					 percent(edge->limited.receive_window_micros, time),
+					 percent(edge->limited.send_buffer_micros, time),
+					 percent(edge->limited.network_micros, time));
 	if (edge->queue.unread_bytes > 0 || edge->queue.unsent_bytes > 0)
 		(void)npt_buffer_appendf(
 			out, "  queue      unread %" PRIu64 " bytes, unsent %" PRIu64 " bytes\n",

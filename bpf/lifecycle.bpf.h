@@ -188,7 +188,7 @@ int BPF_PROG(npt_set_state, struct sock *sk, int old_state, int new_state)
  * interrupts one has its event missed. Of two that do the same, one is always free.
  */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(npt_set_state_twin, struct sock *sk, int old_state, int new_state)
+int BPF_PROG(npt_state_twin, struct sock *sk, int old_state, int new_state)
 {
 	return sk->sk_protocol == IPPROTO_TCP ? npt_on_state(sk, old_state, new_state) : 0;
 }

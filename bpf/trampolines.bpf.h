@@ -46,64 +46,62 @@ static __always_inline int npt_trampoline_was_read(struct socket *socket, int fl
 }
 
 SEC("fentry/inet_sendmsg")
-int BPF_PROG(npt_begin_send, struct socket *socket)
+int BPF_PROG(npt_send_begin, struct socket *socket)
 {
 	return npt_trampoline_write(socket);
 }
 
 SEC("fentry/inet6_sendmsg")
-int BPF_PROG(npt_begin_send6, struct socket *socket)
+int BPF_PROG(npt_send6_begin, struct socket *socket)
 {
 	return npt_trampoline_write(socket);
 }
 
 SEC("fentry/inet_recvmsg")
-int BPF_PROG(npt_begin_receive, struct socket *socket)
+int BPF_PROG(npt_recv_begin, struct socket *socket)
 {
 	return npt_trampoline_read(socket);
 }
 
 SEC("fentry/inet6_recvmsg")
-int BPF_PROG(npt_begin_receive6, struct socket *socket)
+int BPF_PROG(npt_recv6_begin, struct socket *socket)
 {
 	return npt_trampoline_read(socket);
 }
 
 SEC("fexit/inet_sendmsg")
-int BPF_PROG(npt_end_send, struct socket *socket, void *message, __u64 size, int result)
+int BPF_PROG(npt_send_end, struct socket *socket, void *message, __u64 size, int result)
 {
 	return npt_trampoline_written(socket, result);
 }
 
 SEC("fexit/inet6_sendmsg")
-int BPF_PROG(npt_end_send6, struct socket *socket, void *message, __u64 size, int result)
+int BPF_PROG(npt_send6_end, struct socket *socket, void *message, __u64 size, int result)
 {
 	return npt_trampoline_written(socket, result);
 }
 
 SEC("fexit/inet_sendpage")
-int BPF_PROG(npt_end_sendpage, struct socket *socket, void *page, int offset, __u64 size, int flags,
+int BPF_PROG(npt_sendpage_end, struct socket *socket, void *page, int offset, __u64 size, int flags,
 	     int result)
 {
 	return npt_trampoline_written(socket, result);
 }
 
 SEC("fexit/inet_recvmsg")
-int BPF_PROG(npt_end_receive, struct socket *socket, void *message, __u64 size, int flags,
-	     int result)
+int BPF_PROG(npt_recv_end, struct socket *socket, void *message, __u64 size, int flags, int result)
 {
 	return npt_trampoline_was_read(socket, flags, result);
 }
 
 SEC("fexit/inet6_recvmsg")
-int BPF_PROG(npt_end_receive6, struct socket *socket, void *message, __u64 size, int flags,
-	     int result)
+int BPF_PROG(npt_recv6_end, struct socket *socket, void *message, __u64 size, int flags, int result)
 {
 	return npt_trampoline_was_read(socket, flags, result);
 }
 
 SEC("fexit/inet_accept")
-int BPF_PROG(npt_end_accept, struct socket *socket, struct socket *accepted)
+int BPF_PROG(npt_accept_end, struct socket *socket, struct socket *accepted)
 {
 	struct sock *sk = accepted->sk;
 	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
@@ -114,7 +112,7 @@ int BPF_PROG(npt_end_accept, struct socket *socket, struct socket *accepted)
 }
 
 SEC("fentry/inet_release")
-int BPF_PROG(npt_begin_release, struct socket *socket)
+int BPF_PROG(npt_close_begin, struct socket *socket)
 {
 	struct sock *sk = socket->sk;
 	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
@@ -134,7 +132,7 @@ int BPF_PROG(npt_begin_release, struct socket *socket)
 }
 
 SEC("fexit/inet_release")
-int BPF_PROG(npt_end_release)
+int BPF_PROG(npt_close_end)
 {
 	struct npt_call *call =
 		bpf_task_storage_get(&npt_calls, bpf_get_current_task_btf(), NULL, 0);

@@ -286,12 +286,12 @@ uint64_t npt_probe_missed(struct npt_probe *probe)
 {
 	__typeof__(probe->skeleton->progs) *programs = &probe->skeleton->progs;
 	uint64_t state = missed_by(programs->npt_set_state);
-	uint64_t twin = missed_by(programs->npt_set_state_twin);
+	uint64_t twin = missed_by(programs->npt_state_twin);
 
 	return (state < twin ? state : twin) + missed_by(programs->npt_drop) +
 	       missed_by(programs->npt_write_end) + missed_by(programs->npt_read_end) +
-	       missed_by(programs->npt_read_spliced) + missed_by(programs->npt_end_send) +
-	       missed_by(programs->npt_end_receive);
+	       missed_by(programs->npt_read_spliced) + missed_by(programs->npt_send_end) +
+	       missed_by(programs->npt_recv_end);
 }
 
 uint64_t npt_probe_other_connections(struct npt_probe *probe, uint32_t scope)
