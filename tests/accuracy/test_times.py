@@ -16,7 +16,7 @@ BUCKET = 0.125
 # What a program cannot know: how long it was not running between the end of a call and its look at the
 # clock, and how long a softirq waited for a processor. It is rare, so it is in sums, not in quantiles.
 STALLS = 0.03
-ONE_BUSY_MACHINE_MICROS = 300  # one such moment in a quantile, where times are a few milliseconds
+STALL_MICROS = 300  # where the program has no inner time: what one such moment takes of a quantile
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,10 @@ def ends(measured, port, role):
 
 def one_end(measured, port, role):
     found, = ends(measured, port, role)
+    for edge in measured["report"]["edges"]:
+        if edge["peer"]["port"] == port:  # pytest shows it if the test fails
+            print(edge["role"], edge["process"]["pid"], edge["peer"]["kind"], edge["peer"].get("pid"),
+                  edge["connections"])
     return found
 
 
@@ -61,10 +65,16 @@ def rank(values, permille):
     return sorted(values)[-(-permille * len(values) // 1000) - 1]
 
 
-def check_quantiles(micros, inner, outer, slack=0.0):
-    for name, permille in (("p50", 500), ("p95", 950)):
-        least = rank(inner, permille) * (1 - BUCKET) - 1 - slack
-        most = rank(outer, permille) * (1 + BUCKET) + 1
+EXACT = {"p50": (500, 500), "p95": (950, 950)}
+# Of a sample of a hundred or two, from a few slices of a fifth of a second, the quantile's rank is not
+# that of all calls: on a busy machine the slices are not alike.
+SAMPLED = {"p50": (400, 600), "p95": (910, 990)}
+
+
+def check_quantiles(micros, inner, outer, ranks=EXACT):
+    for name, (low, high) in ranks.items():
+        least = rank(inner, low) * (1 - BUCKET) - 1
+        most = rank(outer, high) * (1 + BUCKET) + 1
         assert least <= micros[name] <= most, (name, least, micros[name], most)
 
 
@@ -92,7 +102,7 @@ def test_unread_data_waits_as_long_as_the_reader_sleeps(measured):
 def test_writes_that_block(measured):
     truth, edge = one_end(measured, 18605, "client")
     # It begins when the socket is locked, within the call.
-    inner = [max(0, took * (1 - STALLS) - ONE_BUSY_MACHINE_MICROS) for took in truth["outer"]]
+    inner = [max(0, took * (1 - STALLS) - STALL_MICROS) for took in truth["outer"]]
     check_exact(edge["write"], inner, truth["outer"])
     assert rank(truth["outer"], 500) > 1000, "they did not block"
 
@@ -109,14 +119,15 @@ def test_reads_that_wait(measured):
     for truth, edge in ends(measured, 18604, "server"):
         check_sampled(edge["read"], len(truth["outer"]), samples_min=20)
         assert edge["read"]["micros"]["max"] <= max(truth["outer"]) + 1
-        check_quantiles(edge["read"]["micros"], truth["outer"], truth["outer"], ONE_BUSY_MACHINE_MICROS)
+        check_quantiles(edge["read"]["micros"], [took - STALL_MICROS for took in truth["outer"]],
+                        truth["outer"], SAMPLED)
 
 
 def test_waits_in_the_accept_queue(measured):
     truth, edge = one_end(measured, 18603, "server")
     check_sampled(edge["accept"], len(truth["outer"]), samples_min=100)
     assert edge["accept"]["micros"]["max"] <= max(truth["outer"]) + 1
-    check_quantiles(edge["accept"]["micros"], truth["inner"], truth["outer"], ONE_BUSY_MACHINE_MICROS)
+    check_quantiles(edge["accept"]["micros"], truth["inner"], truth["outer"], SAMPLED)
 
 
 def test_connects_are_counted_and_not_longer_than_the_call(measured):
