@@ -105,8 +105,9 @@ static void slices_come_and_go(void)
 
 	if (!is_root() || !NPT_CHECK(npt_features_new(&features, NULL) == 0))
 		return;
-	if (!has_operations()) {
-		npt_test_skip("slices belong to the layer Operations, which is not there");
+	if (!has_operations() ||
+	    npt_features_tracepoint(features, NPT_TRACEPOINT_SEND_LENGTH) < 0) {
+		npt_test_skip("slices need sock_send_length (6.3+)");
 		return;
 	}
 	probe = open_probe(features, true, true);

@@ -28,6 +28,7 @@ class Kernel:
     layers: dict
     lacks: frozenset
     accuracy: str = ""
+    without: tuple = ()  # tests that cannot pass there, by the reason said beside them
     may_miss: bool = False  # tasks are preempted inside BPF programs: some events of others are missed
     required: bool = False  # else a kernel that cannot be fetched is only skipped
     folder: pathlib.Path = None  # where it is, once it is fetched
@@ -38,7 +39,8 @@ class Kernel:
 
     @property
     def tests(self):
-        return {"": [], "Base": SMALL_BASE, ALL: SMALL}[self.accuracy]
+        tests = {"": [], "Base": SMALL_BASE, ALL: SMALL}[self.accuracy]
+        return [test for test in tests if test not in self.without]
 
 
 def cloud(series, architecture="amd64"):
@@ -49,10 +51,10 @@ NO_STORAGE = r"lacks socket storage for tracing \(5\.11\+\)"
 KERNELS = [
     Kernel("5.10", "amd64", (("bullseye", cloud(r"5\.10")),),
            {"Base": NO_STORAGE, ALL: NO_STORAGE}, frozenset()),
-    # Operations by fentry alone.
+    # Operations by fentry and fexit alone: a read that began before them ends unseen.
     Kernel("6.1", "amd64", (("bookworm", cloud(r"6\.1")),), {"Base": WORKS, ALL: WORKS},
            frozenset({"drops.received", "resets.sent.reason", "response", "unread"}), accuracy=ALL,
-           required=True),
+           without=("test_equal_to_the_truth[older]",), required=True),
     Kernel("6.12", "amd64", (("bookworm", cloud(r"6\.12")),), {"Base": WORKS, ALL: WORKS},
            frozenset(), accuracy=ALL, required=True),
     Kernel("6.18", "amd64", (("trixie-backports", cloud(r"6\.18")),), {"Base": WORKS, ALL: WORKS},
