@@ -96,3 +96,17 @@ static __noinline __u32 npt_edge_slot(const struct npt_bpf_edge_key *key)
 		return *found;
 	return npt_edge_make(key);
 }
+
+/* The same for who only adds a time: a connection that gets no edge is counted when it is owned. */
+static __always_inline __u32 npt_edge_slot_quietly(const struct npt_bpf_edge_key *key)
+{
+	__u32 scope = key->process.scope, *found = bpf_map_lookup_elem(&npt_edges, key);
+	struct npt_bpf_scope_state *state;
+
+	if (found)
+		return *found;
+	state = bpf_map_lookup_elem(&npt_scope_state, &scope);
+	if (!state || state->edges >= state->edges_max || npt_refuse_edges)
+		return NPT_SLOT_OTHER;
+	return npt_edge_slot(key);
+}

@@ -155,9 +155,13 @@ static __noinline int npt_accept_done(struct task_struct *task, long fd)
 
 	if (!task || !npt_conn_copy(npt_accepted(task, fd), &conn) || conn.role != NPT_BPF_SERVER)
 		return 0;
-	npt_process_current(&owner, conn.scope);
-	npt_conn_key(&conn, &owner, npt_conn_client(&conn), &key);
-	npt_accept_waited(&conn, npt_slot(npt_edge_slot(&key)));
+	if (conn.slot == NPT_SLOT_NONE) {
+		npt_process_current(&owner, conn.scope);
+		npt_conn_key(&conn, &owner, npt_conn_client(&conn), &key);
+		conn.slot = npt_edge_slot_quietly(&key);
+	}
+	if (conn.slot != NPT_SLOT_OTHER)
+		npt_accept_waited(&conn, npt_slot(conn.slot));
 	return 0;
 }
 
