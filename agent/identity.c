@@ -105,6 +105,13 @@ void npt_identity_fill(struct npt_probe *probe, const struct npt_bpf_slot *slot,
 	if (memcmp(slot->key.peer_address, nobody, sizeof(nobody)) == 0)
 		return; /* a listener's peer is whoever comes; of a datagram it may be unknown */
 	npt_identity_address(slot->key.peer_address, peer->address);
-	if (slot->key.role == NPT_BPF_CLIENT)
+	if (slot->key.role == NPT_BPF_CLIENT) {
 		npt_identity_endpoint(slot->key.peer_address, slot->key.peer_port, peer->asked);
+		(void)snprintf(peer->reached, sizeof(peer->reached), "unknown");
+	}
+	if (slot->pair_port == 0)
+		return;
+	/* The other end is a target of this node, too. */
+	npt_identity_endpoint(slot->pair_address, slot->pair_port,
+			      slot->key.role == NPT_BPF_CLIENT ? peer->reached : peer->asked);
 }

@@ -28,6 +28,7 @@ struct told {
 	__u64 listen_drops;
 	struct npt_edge identity;
 	uint32_t pair_pid;
+	uint16_t pair_port;
 };
 
 struct npt_measure {
@@ -242,13 +243,15 @@ static struct told *tell_again(struct npt_measure *measure, uint32_t index,
 		told = npt_alloc(1, sizeof(*told));
 		told->seen.key = now->key;
 		measure->told[index] = told;
-	} else if (told->identity.process.name[0] && told->pair_pid == now->pair_pid) {
+	} else if (told->identity.process.name[0] && told->pair_pid == now->pair_pid &&
+		   told->pair_port == now->pair_port) {
 		return told;
 	}
 	npt_identity_fill(measure->probe, now, &told->identity);
 	npt_sources_set_quality(npt_probe_abilities(measure->probe), &measure->layers,
 				&told->identity);
 	told->pair_pid = now->pair_pid;
+	told->pair_port = now->pair_port;
 	return told;
 }
 

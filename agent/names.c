@@ -81,9 +81,9 @@ static void apply(const struct npt_resolved_name *answer, enum npt_role role, st
 		       answer->namespace_name);
 	if (role != NPT_ROLE_CLIENT)
 		return;
-	if (answer->kind == NPT_PEER_SERVICE)
-		(void)snprintf(peer->reached, sizeof(peer->reached), "unknown");
-	else if (answer->kind == NPT_PEER_POD)
+	/* A pod's own address is where it is; a Service's leads on, and may be known from the pod.
+	 */
+	if (answer->kind == NPT_PEER_POD)
 		(void)snprintf(peer->reached, sizeof(peer->reached), "%s", peer->asked);
 }
 

@@ -41,7 +41,6 @@ static __always_inline void npt_conn_address(struct npt_conn *conn, struct sock 
 static __always_inline struct npt_pair_key npt_conn_pair_key(const struct npt_conn *conn)
 {
 	return (struct npt_pair_key){
-		.scope = conn->scope,
 		.client_seq = conn->client_seq,
 		.server_seq = conn->server_seq,
 	};
@@ -59,8 +58,9 @@ static __always_inline __u32 npt_client_end(__u32 scope, const __u8 *address, __
 }
 
 /*
- * The slot of the client that is the other end of this server's connection, or NULL. A port is not
- * believed where sequence numbers are known: netfilter may have changed it to somebody else's.
+ * The slot of the client that is the other end of this server's connection, or NULL: in this scope
+ * or in another of this node. A port is not believed where sequence numbers are known: netfilter
+ * may have changed it to somebody else's.
  */
 static __always_inline struct npt_bpf_slot *npt_conn_client(const struct npt_conn *conn)
 {
@@ -81,15 +81,20 @@ static __always_inline struct npt_bpf_slot *npt_conn_client(const struct npt_con
 	return npt_slot(index);
 }
 
-/* Each of the two ends learns who the other is. */
+/*
+ * Each of the two ends learns who the other is: its process in one scope; between two scopes only
+ * what was asked for and what was reached (a Service's address, and the pod's).
+ */
 static __always_inline void npt_conn_pair(const struct npt_conn *conn, struct npt_bpf_slot *server,
 					  struct npt_bpf_slot *client)
 {
-	client->pair_pid = server->key.process.pid;
+	bool one_scope = server->key.process.scope == client->key.process.scope;
+
+	client->pair_pid = one_scope ? server->key.process.pid : 0;
 	client->pair_start_ns = server->key.process.start_ns;
 	client->pair_port = conn->local_port;
 	__builtin_memcpy(client->pair_address, conn->local_address, 16);
-	server->pair_pid = client->key.process.pid;
+	server->pair_pid = one_scope ? client->key.process.pid : 0;
 	server->pair_start_ns = client->key.process.start_ns;
 	server->pair_port = client->key.peer_port;
 	__builtin_memcpy(server->pair_address, client->key.peer_address, 16);
@@ -103,7 +108,7 @@ static __always_inline void npt_conn_key(const struct npt_conn *conn,
 	key->process = *owner;
 	key->role = (__u8)conn->role;
 	key->peer_port = conn->role == NPT_BPF_SERVER ? conn->local_port : conn->peer_port;
-	if (client) {
+	if (client && client->key.process.scope == owner->scope) {
 		key->peer_pid = client->key.process.pid;
 		key->peer_start_ns = client->key.process.start_ns;
 	} else {

@@ -125,8 +125,8 @@ struct npt_bpf_slot {
 	__u64 drops_other;
 	__u64 resets_other;
 	/*
-	 * The other end of a pair in one scope. Client: the process that it reached, and where.
-	 * Server: the address and port that its client asked for.
+	 * The other end of a pair. Client: the process that it reached, and where. Server: the
+	 * address and port that its client asked for. The process is 0 if it is of another scope.
 	 */
 	__u64 pair_start_ns;
 	__u32 pair_pid;

@@ -160,7 +160,6 @@ struct npt_endpoint_key {
  * a connection know them, and REDIRECT, TPROXY and every other NAT leave them as they are.
  */
 struct npt_pair_key {
-	__u32 scope;
 	__u32 client_seq;
 	__u32 server_seq;
 };

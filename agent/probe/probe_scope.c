@@ -155,7 +155,6 @@ void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope)
 	/* struct npt_endpoint_key: address[16], scope. */
 	delete_scope_keys(probe->skeleton->maps.npt_listening, 16, scope);
 	delete_scope_keys(probe->skeleton->maps.npt_client_ends, 16, scope);
-	delete_scope_keys(probe->skeleton->maps.npt_pairs, 0, scope);
 	for (__u32 i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && probe->slots[i].ever_used; i++) {
 		if (probe->slots[i].key.process.scope != scope)
 			continue;

@@ -84,7 +84,7 @@ bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b)
 	       strcmp(a->transport, b->transport) == 0 &&
 	       strcmp(a->process.pod, b->process.pod) == 0 &&
 	       strcmp(a->peer.address, b->peer.address) == 0 &&
-	       strcmp(a->peer.asked, b->peer.asked) == 0;
+	       (a->role != NPT_ROLE_CLIENT || strcmp(a->peer.asked, b->peer.asked) == 0);
 }
 
 /* Windows of one pod mostly list the same edges in the same order: the guess is its place. */
