@@ -137,3 +137,23 @@ def test_a_lost_tail_is_sent_again_once(namespaces):
 def test_lost_tails_are_told_from_other_retransmits(namespaces):
     _, reports, (_, probes) = lose_tails(namespaces)
     assert sum(edge["retransmit"]["tailLoss"] for edge in reports[0]["edges"]) == probes > 0
+
+
+LOSES_ON_LOOPBACK = """table inet npt {
+ chain c {
+  type filter hook input priority 0;
+  iif lo tcp dport 18101 meta length > 300 numgen inc mod 7 == 0 counter drop
+ }
+}"""
+
+
+@pytest.mark.parametrize("scenario", ["mixed", "mixed6"])
+def test_a_packet_without_a_socket_is_found_by_its_ends(namespaces, scenario):
+    """On loopback a packet belongs to no socket any more when the firewall drops it: the edge is the
+    client's, of whichever direction it was."""
+    nft(namespaces.near, LOSES_ON_LOOPBACK)
+    truths, report = measure(namespaces.near, scenario)
+    dropped = nft_dropped(namespaces.near)
+    seen = {truth["role"]: check_end(report, truth) for truth in truths}
+    assert seen["client"]["drops"].get("NETFILTER_DROP") == dropped > 0
+    assert "NETFILTER_DROP" not in seen["server"]["drops"]
