@@ -67,8 +67,8 @@ def rank(values, permille):
 
 EXACT = {"p50": (500, 500), "p95": (950, 950)}
 # Of a sample of a hundred or two, from a few slices of a fifth of a second, the quantile's rank is not
-# that of all calls: on a busy machine the slices are not alike.
-SAMPLED = {"p50": (400, 600), "p95": (910, 990)}
+# that of all calls: on a busy machine the slices are not alike. Each range lies within waits of one length.
+SAMPLED = {"p50": (300, 700), "p95": (910, 990)}
 
 
 def check_quantiles(micros, inner, outer, ranks=EXACT):
