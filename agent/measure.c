@@ -295,7 +295,7 @@ static uint64_t hooks_ns(const struct npt_measure *measure)
 	return measure->operations_counted * npt_probe_ns_per_operation(measure->probe);
 }
 
-/* What is not measured any more is not exact any more either. */
+/* What was counted until then stays in the sums; the report says since when it is missing. */
 static void stop_operations(struct npt_measure *measure)
 {
 	stop_slices(measure);
@@ -303,11 +303,6 @@ static void stop_operations(struct npt_measure *measure)
 	measure->layers.operations = false;
 	measure->layers.operations_off =
 		"switched off to keep to the budget; cost.degraded says when";
-	for (size_t i = 0; i < NPT_SLOTS_MAX; i++) {
-		if (measure->told[i])
-			npt_sources_set_quality(npt_probe_abilities(measure->probe),
-						&measure->layers, &measure->told[i]->identity);
-	}
 }
 
 static void step_down(struct npt_measure *measure)

@@ -182,11 +182,20 @@ def test_a_sender_that_blocks_in_its_writes(measured):
     assert edge["limited"]["receiveWindowMicros"] + edge["limited"]["sendBufferMicros"] > 0
 
 
+def test_requests_that_cross_their_answers_are_no_turns(measured):
+    """All that waited at once is one, left out; each that was asked for alone is a turn."""
+    truth, edge = one_end(measured, 18612, "server")
+    assert edge["response"]["count"] == truth["turns"]
+    assert edge["response"]["overlapped"] == 1
+
+
 @pytest.mark.parametrize("role", ["client", "server"])
 def test_queues_hold_what_the_sockets_say(measured, role):
     truth, _ = one_end(measured, 18607, role)
     window = measured["windows"][-2]  # the last is that of the end
     edge, = [edge for edge in window["edges"] if edge["role"] == role and edge["peer"]["port"] == 18607]
+    if role == "client":  # it waits for the window still: the interval that runs counts
+        assert edge["limited"]["receiveWindowMicros"] > 0
     assert edge["queue"]["unreadBytes"] == truth["unread"]
     assert edge["queue"]["unsentBytes"] == truth["unsent"]
     assert truth["unread" if role == "server" else "unsent"] > 0

@@ -210,6 +210,28 @@ def limited(rng, start):
     return [end("client", port, infos=infos, blocked=blocked)]
 
 
+def crossing(rng, start):
+    """Requests that are sent before the one before is answered: the server answers while others wait
+    unread, all but the last. Then as many by turns."""
+    port, count = 18612, rng.randint(20, 40)
+    listener = listen(port)
+    start()
+    client, server = pair(listener)
+    client.send(bytes(8 * count))
+    for _ in range(count):
+        assert len(server.recv(8)) == 8
+        server.send(b"answer")
+    for _ in range(count):
+        assert client.recv(6) == b"answer"
+    for _ in range(count):
+        client.send(bytes(8))
+        server.recv(8)
+        server.send(b"answer")
+        client.recv(6)
+    KEPT.extend((client, server))
+    return [end("server", port, turns=count)]
+
+
 def number_of(sock, request):
     return struct.unpack("i", fcntl.ioctl(sock, request, bytes(4)))[0]
 
@@ -275,7 +297,7 @@ def resets(_, start):
 
 def all_of_it(rng):
     """Children are forked before the agent looks; each begins when it gets its byte."""
-    functions = (response, unread, accept, read, write, limited, queues, resets)
+    functions = (response, unread, accept, read, write, limited, queues, resets, crossing)
     gate, told = os.pipe()
     reading, slow = listen(18604), listen(18605)
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * CHUNK)
