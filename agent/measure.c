@@ -21,6 +21,7 @@
 #include "lib/core/log.h"
 
 #define SLOW_PERIOD_NS (5 * NPT_NS_PER_SECOND)
+#define FIND_FOR_NS    (60 * NPT_NS_PER_SECOND)
 
 /* What was told of a slot already, and who it is. */
 struct told {
@@ -40,6 +41,7 @@ struct npt_measure {
 	struct npt_layers layers; /* as they are now: the budget may have cut them */
 	struct npt_budget budget;
 	uint64_t operations_counted;
+	uint64_t find_until_ns;  /* older sockets may still come out of queues until then */
 	uint64_t read_period_ns; /* 0: at each call */
 	uint64_t next_read_ns;
 	bool scope_ended;            /* its last numbers are still to be read */
@@ -169,6 +171,7 @@ int npt_measure_add_scope(struct npt_measure *measure, const struct npt_scope_op
 	}
 	scope->netns_fd = options->netns_fd;
 	scope->measuring = true;
+	measure->find_until_ns = npt_clock_monotonic_ns() + FIND_FOR_NS;
 	*scope_ret = scope->id;
 	return 0;
 }
@@ -401,7 +404,14 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 
 int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err)
 {
-	return measure->probe ? npt_probe_find_left_over(measure->probe, err) : 0;
+	bool young = npt_clock_monotonic_ns() < measure->find_until_ns;
+
+	if (!measure->probe)
+		return 0;
+	if (!young && !npt_scopes_has_processes(&measure->scopes) &&
+	    npt_probe_unowned(measure->probe) == 0)
+		return 0;
+	return npt_probe_find_left_over(measure->probe, err);
 }
 
 uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure)

@@ -62,7 +62,11 @@ typedef void npt_measure_tell(void *context, uint32_t scope, uint32_t slot,
 			      const struct npt_edge *delta);
 int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *context,
 		     struct npt_error *err);
-/* Looks for sockets without an owner; once a window is enough. */
+/*
+ * Looks for sockets without an owner; once a window is enough. It walks all open files of the node,
+ * so it is left out where nothing can be found: a minute after the last scope began a namespace's
+ * sockets are all known, but for those that no process has touched yet.
+ */
 int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err);
 
 /* Execution-time slices: call when the returned time (CLOCK_MONOTONIC, 0: never) has come. */

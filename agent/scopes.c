@@ -28,6 +28,15 @@ bool npt_scopes_has_namespace(const struct npt_scopes *scopes, uint32_t netns_in
 	return find_in_namespace(scopes, netns_inode) != NULL;
 }
 
+bool npt_scopes_has_processes(const struct npt_scopes *scopes)
+{
+	for (size_t i = 1; scopes->count > 0 && i < NPT_SCOPES_MAX; i++) {
+		if (scopes->places[i].measuring && scopes->places[i].by_process)
+			return true;
+	}
+	return false;
+}
+
 int npt_scopes_take(struct npt_scopes *scopes, uint32_t netns_inode, bool by_process,
 		    struct npt_scope **scope_ret, struct npt_error *err)
 {

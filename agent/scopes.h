@@ -33,6 +33,8 @@ struct npt_scopes {
 struct npt_scope *npt_scopes_find(struct npt_scopes *scopes, uint32_t id);
 /* Whether one is being measured in this namespace. */
 bool npt_scopes_has_namespace(const struct npt_scopes *scopes, uint32_t netns_inode);
+/* Whether one that is being measured is a set of processes. */
+bool npt_scopes_has_processes(const struct npt_scopes *scopes);
 /* -EBUSY: this one and another that is being measured cannot share the namespace. -ENOSPC. */
 int npt_scopes_take(struct npt_scopes *scopes, uint32_t netns_inode, bool by_process,
 		    struct npt_scope **scope_ret, struct npt_error *err);

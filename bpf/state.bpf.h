@@ -214,6 +214,7 @@ const volatile bool npt_sees_write_begin = true;
 __u32 npt_walk_mode = NPT_WALK_FLUSH;
 __u32 npt_walk_scope = 0;
 __u64 npt_walk_sockets = 0; /* seen by the walk since the agent set it to 0 */
+__u64 npt_walk_unowned = 0; /* of them, established ones that no process has touched */
 __u32 npt_find_what = NPT_FIND_LISTENERS;
 __u32 npt_conns_map_id = 0;
 __u32 npt_refuse_edges = 0; /* new edges go to "other" */

@@ -187,6 +187,8 @@ int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 	    !(conn->flags & NPT_CONN_CLOSED)) {
 		if (npt_walk_mode == NPT_WALK_DELETE && conn->slot == NPT_SLOT_NONE)
 			npt_conn_own(conn, &conn->owner);
+		if (conn->slot == NPT_SLOT_NONE)
+			npt_walk_unowned++;
 		slot = npt_slot(conn->slot);
 		if (slot && conn->slot != NPT_SLOT_NONE) {
 			npt_conn_fold(conn, tp, slot);

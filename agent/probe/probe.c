@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 
 #include "lib/core/alloc.h"
+#include "lib/core/clock.h"
 #include "lib/core/log.h"
 
 /*
@@ -22,6 +23,8 @@
  * its bpf_local_storage_elem, and the socket's bpf_local_storage; slabs of 256 each.
  */
 #define ENTRY_BYTES 768
+
+#define MAP_BYTES_FOR_NS (10 * NPT_NS_PER_SECOND)
 
 #define SLOTS_BYTES  (sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX)
 #define QUEUES_BYTES (sizeof(struct npt_bpf_queue) * NPT_SLOTS_MAX)
@@ -226,6 +229,11 @@ void npt_probe_clear_gauges(struct npt_probe *probe)
 	}
 }
 
+uint64_t npt_probe_unowned(const struct npt_probe *probe)
+{
+	return probe->skeleton->bss->npt_walk_unowned;
+}
+
 int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
 {
 	int r;
@@ -233,6 +241,7 @@ int npt_probe_fold(struct npt_probe *probe, struct npt_error *err)
 	npt_probe_clear_gauges(probe);
 	probe->skeleton->bss->npt_walk_mode = NPT_WALK_FLUSH;
 	probe->skeleton->bss->npt_walk_sockets = 0;
+	probe->skeleton->bss->npt_walk_unowned = 0;
 	r = npt_probe_run_iterator(probe, NPT_LINK_WALK, err);
 	if (probe->skeleton->bss->npt_walk_sockets > probe->sockets_max)
 		probe->sockets_max = probe->skeleton->bss->npt_walk_sockets;
@@ -303,7 +312,7 @@ uint64_t npt_probe_other_connections(struct npt_probe *probe, uint32_t scope)
 	return state.other_connections;
 }
 
-uint64_t npt_probe_map_bytes(struct npt_probe *probe)
+static uint64_t ask_map_bytes(const struct npt_probe *probe)
 {
 	struct bpf_map *map;
 	uint64_t bytes = 0;
@@ -319,7 +328,19 @@ uint64_t npt_probe_map_bytes(struct npt_probe *probe)
 				bytes += strtoull(line + 9, NULL, 10);
 		}
 	}
-	return bytes + probe->sockets_max * ENTRY_BYTES;
+	return bytes;
+}
+
+/* A file of /proc for each map: what is not allocated in advance grows slowly. */
+uint64_t npt_probe_map_bytes(struct npt_probe *probe)
+{
+	uint64_t now_ns = npt_clock_monotonic_ns();
+
+	if (now_ns >= probe->map_bytes_until_ns) {
+		probe->map_bytes = ask_map_bytes(probe);
+		probe->map_bytes_until_ns = now_ns + MAP_BYTES_FOR_NS;
+	}
+	return probe->map_bytes + probe->sockets_max * ENTRY_BYTES;
 }
 
 uint64_t npt_probe_mapped_bytes(const struct npt_probe *probe)

@@ -66,6 +66,8 @@ void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope);
 int npt_probe_find_older(struct npt_probe *probe, struct npt_error *err);
 /* Looks, some time later, for those that were in no process's hands then, or have no owner yet. */
 int npt_probe_find_left_over(struct npt_probe *probe, struct npt_error *err);
+/* Connections without an owner, in the last fold. */
+uint64_t npt_probe_unowned(const struct npt_probe *probe);
 /* Brings every edge up to date with its connections. */
 int npt_probe_fold(struct npt_probe *probe, struct npt_error *err);
 

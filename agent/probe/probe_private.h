@@ -32,6 +32,8 @@ struct npt_probe {
 	struct npt_probe_options options;
 	struct npt_probe_abilities abilities;
 	uint64_t sockets_max; /* in any fold */
+	uint64_t map_bytes;   /* as of a few seconds ago */
+	uint64_t map_bytes_until_ns;
 	uint32_t ns_per_operation;
 	bool ended[NPT_SCOPES_MAX]; /* scopes whose gauges stay what they were at the end */
 };
