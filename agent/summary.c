@@ -72,21 +72,6 @@ static void summarize_edge(const struct npt_edge *edge, struct npt_edge_summary 
 	memcpy(out->finding, edge->finding.text, sizeof(out->finding));
 }
 
-/* As npt_edge_summary_compare(). */
-static int worst_first(const void *left, const void *right)
-{
-	const struct npt_edge *a = *(const struct npt_edge *const *)left;
-	const struct npt_edge *b = *(const struct npt_edge *const *)right;
-	unsigned int severity_a = npt_verdict_severity(a->finding.verdict);
-	unsigned int severity_b = npt_verdict_severity(b->finding.verdict);
-	uint64_t bytes_a = a->sent.bytes + a->received.bytes;
-	uint64_t bytes_b = b->sent.bytes + b->received.bytes;
-
-	if (severity_a != severity_b)
-		return severity_a < severity_b ? 1 : -1;
-	return bytes_a < bytes_b ? 1 : -(bytes_a > bytes_b);
-}
-
 static int by_number(const void *left, const void *right)
 {
 	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
@@ -116,7 +101,7 @@ void npt_summary_of_report(const struct npt_report *total, struct npt_pod_summar
 		sorted[i] = &total->edges[i];
 		add_totals(&total->edges[i], summary);
 	}
-	qsort(sorted, total->edges_count, sizeof(*sorted), worst_first);
+	qsort(sorted, total->edges_count, sizeof(*sorted), npt_edge_worst_first);
 	for (size_t i = 0; i < total->edges_count && i < NPT_SUMMARY_EDGES_MAX; i++)
 		summarize_edge(sorted[i], &summary->top[summary->top_count++]);
 	summary->processes = count_processes(total);

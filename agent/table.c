@@ -133,21 +133,6 @@ static void render_sentences(const struct npt_edge **edges, size_t count, size_t
 	}
 }
 
-/* Worst finding first, then most bytes. */
-static int by_weight(const void *left, const void *right)
-{
-	const struct npt_edge *a = *(const struct npt_edge *const *)left;
-	const struct npt_edge *b = *(const struct npt_edge *const *)right;
-	unsigned int severity_a = npt_verdict_severity(a->finding.verdict);
-	unsigned int severity_b = npt_verdict_severity(b->finding.verdict);
-	uint64_t bytes_a = a->sent.bytes + a->received.bytes;
-	uint64_t bytes_b = b->sent.bytes + b->received.bytes;
-
-	if (severity_a != severity_b)
-		return severity_a < severity_b ? 1 : -1;
-	return bytes_a < bytes_b ? 1 : -(bytes_a > bytes_b);
-}
-
 static void render_rows(const struct npt_edge **edges, size_t count, size_t rows_max,
 			struct npt_buffer *out)
 {
@@ -171,7 +156,7 @@ void npt_table_render(const struct npt_report *report, const struct npt_table_si
 
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = &report->edges[i];
-	qsort(sorted, count, sizeof(*sorted), by_weight);
+	qsort(sorted, count, sizeof(*sorted), npt_edge_worst_first);
 	render_rows(sorted, count, size->rows, out);
 	if (count < size->rows)
 		render_sentences(sorted, count, size->rows - count, out);

@@ -89,6 +89,20 @@ unsigned int npt_verdict_severity(enum npt_verdict verdict)
 	return verdict > NPT_VERDICT_NONE ? verdict : 0;
 }
 
+int npt_edge_worst_first(const void *left, const void *right)
+{
+	const struct npt_edge *a = *(const struct npt_edge *const *)left;
+	const struct npt_edge *b = *(const struct npt_edge *const *)right;
+	unsigned int severity_a = npt_verdict_severity(a->finding.verdict);
+	unsigned int severity_b = npt_verdict_severity(b->finding.verdict);
+	uint64_t bytes_a = a->sent.bytes + a->received.bytes;
+	uint64_t bytes_b = b->sent.bytes + b->received.bytes;
+
+	if (severity_a != severity_b)
+		return severity_a < severity_b ? 1 : -1;
+	return bytes_a < bytes_b ? 1 : -(bytes_a > bytes_b);
+}
+
 const char *npt_metric_name(enum npt_metric_id id)
 {
 	static const char *const names[NPT_METRIC_COUNT] = {

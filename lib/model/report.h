@@ -233,6 +233,11 @@ void npt_report_set_unavailable(struct npt_report *report, const char *metric, c
 enum npt_quality npt_metric_quality(enum npt_metric_id id, const struct npt_metric *metric);
 /* How bad it is, to sort by: 0 for "nothing is wrong" and for "the numbers do not say". */
 unsigned int npt_verdict_severity(enum npt_verdict verdict);
+/*
+ * For qsort() of pointers to edges: worst finding first, then most bytes; as
+ * npt_edge_summary_compare() does it with summaries.
+ */
+int npt_edge_worst_first(const void *left, const void *right);
 
 const char *npt_metric_name(enum npt_metric_id id);
 const char *npt_quality_name(enum npt_quality quality);
