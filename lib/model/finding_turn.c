@@ -211,18 +211,18 @@ static void judge_delay(const struct npt_ends *ends, const struct split *split,
 
 void npt_judge_turns(const struct npt_ends *ends, struct npt_opinion *opinion)
 {
+	const struct npt_edge *edge = ends->client ? ends->client : ends->server;
 	const char *why_not;
 	enum trust trust = trust_of(ends, &why_not);
 	struct split split, tail, last;
 	bool requests;
 
-	if (trust == TRUST_NONE)
+	if (trust == TRUST_NONE || !edge)
 		return;
 	split = split_at(ends, 500);
 	tail = split_at(ends, 950);
 	last = split_at(ends, 990);
-	requests = trust == TRUST_ALTERNATE &&
-		   !may_be_heartbeats(ends->client ? ends->client : ends->server);
+	requests = trust == TRUST_ALTERNATE && !may_be_heartbeats(edge);
 	if (requests && server_is_slow(ends, &split, NPT_FINDING_SERVER_MIN_US))
 		say_server(ends, &split, opinion);
 	judge_delay(ends, &split, opinion);

@@ -355,6 +355,7 @@ int main(int argc, char **argv)
 		if (!is_server || strcmp(ports[i].kind, "refused") != 0)
 			start(is_server ? serve : be_client, &ports[i]);
 	}
-	(void)fgets(line, sizeof(line), stdin);
+	if (!fgets(line, sizeof(line), stdin))
+		line[0] = 0;
 	return 0;
 }
