@@ -27,6 +27,8 @@ TCP_CALLS = 4  # of a round of "self"
 COUNTS = {"self": ("inside", "self", 40), "bystander": ("outside", "self", 40),
           "connect": ("inside", "connect", 40), "bystander connects": ("outside", "connect", 40),
           "getppid": ("outside", "getppid", 40)}
+# Each program's share, of what and in how many batches; and rounds of a batch, see calls.c.
+PROGRAMS, ROUNDS = {"self": 20, "connect": 20}, {"self": 250, "connect": 40}
 WALKED, SOCKETS = ["Base", "Base,Operations"], [0, 100, 1000]  # what an agent spends on idle sockets
 FLOOR, AGENT = "/npt/bench-floor", "/npt/npt-agent"
 
@@ -37,17 +39,17 @@ def agent(*options):
 
 def plan(singles):
     """The variants; then, only for "self", the floor's programs one by one."""
-    def variant(name, command, counts=COUNTS, programs=False):
-        return {"name": name, "command": command, "counts": counts, "programs": programs}
+    def variant(name, command, counts=COUNTS, programs=None):
+        return {"name": name, "command": command, "counts": counts, "programs": programs or {}}
 
     all_of_them = [
         variant("the first is warm-up", None),
         variant("nothing", None),
         variant("nothing again", None),
-        variant("floor", [FLOOR], programs=True),
+        variant("floor", [FLOOR], programs=PROGRAMS),
         variant("floor, counting", [FLOOR, "--count"]),
-        variant("Base", agent("--layers", "Base"), programs=True),
-        variant("Operations", agent(), programs=True),
+        variant("Base", agent("--layers", "Base"), programs=PROGRAMS),
+        variant("Operations", agent(), programs=PROGRAMS),
         variant(SLICED, agent("--no-trampolines")),
     ]
     one = {"self": COUNTS["self"]}
@@ -112,21 +114,31 @@ def per_call(report, counted, name):
                    (value - base[what]) / 1000, "instructions", bar)
 
 
+def bodies(counted, kind):
+    """(program, runs per round, instructions per run). An empty program's are the statistics' own."""
+    empty = min(item["instructions"] for item in counted["floor"]["programs"][kind].values())
+    rounds = ROUNDS[kind] * PROGRAMS[kind]
+    for name, item in sorted(counted[variants.OPERATIONS]["programs"][kind].items()):
+        if item["runs"] > rounds / 2:
+            yield name, item["runs"] / rounds, item["instructions"] - empty
+
+
 def by_program(report, counted):
-    """Where the instructions of Operations go. The empty programs' time is the statistics' own."""
-    rounds = 250 * 20  # as spent() in guest/count.py runs it
-    empty = min(item["instructions"] for item in counted["floor"]["programs"].values())
+    """Where the instructions of Operations go, per call of "self"."""
     base = counted["nothing"]["numbers"]["self"]
-    for name, item in sorted(counted["Operations"]["programs"].items()):
+    for name, runs, body in bodies(counted, "self"):
         hook = next((floor for program, floor in HOOKS.items() if program[:15] == name), None)
-        if not hook or item["runs"] < rounds:
+        if not hook:
             continue
-        runs_per_call = item["runs"] / (rounds * TCP_CALLS)
-        way = (counted[hook]["numbers"]["self"] - base) / 1000 / runs_per_call
+        way = (counted[hook]["numbers"]["self"] - base) / 1000 * TCP_CALLS / runs
         report.add(f"{name}, per run", "the way there, empty", way, "instructions")
-        report.add(f"{name}, per run", "its body", item["instructions"] - empty, "instructions")
-        report.add(f"{name}, per call", "both", (way + item["instructions"] - empty) * runs_per_call,
-                   "instructions")
+        report.add(f"{name}, per run", "its body", body, "instructions")
+        report.add(f"{name}, per call", "both", (way + body) * runs / TCP_CALLS, "instructions")
+
+
+def by_program_of_connect(report, counted):
+    for name, runs, body in bodies(counted, "connect"):
+        report.add(f"{name}, {runs:.1f} runs", "its body, per connection", body * runs, "instructions")
 
 
 def by_helper(report, counted):
@@ -176,6 +188,8 @@ def part(report, kernel=KERNELS[0]):
     report.note("floor: " + counted["floor"]["words"].removeprefix("measuring with "))
     report.note("each program of Operations that \"self\" meets (a write or a read, so once in two calls)")
     by_program(report, counted)
+    report.note("the same for a connection (both ends), without the way there")
+    by_program_of_connect(report, counted)
     report.note("each helper that they call, in an otherwise empty program")
     by_helper(report, counted)
     report.note("what the agent itself spends with idle sockets in scope, read once a second")

@@ -54,12 +54,12 @@ def count(where, kind, batches):
     return int(output.split()[2])
 
 
-def spent(batches):
-    """{program: {"runs": per operation, "instructions": per run}} of each program, for "self" inside; the
-    kernel's own reading of the clock is part of it, the same for all."""
+def spent(kind, batches):
+    """{program: {"runs": in all, "instructions": per run}} of each program, for calls inside; the kernel's
+    own reading of the clock is part of it, the same for all."""
     STATS.write_text("1")
     before = programs.ran("")
-    count(INSIDE, "self", batches)
+    count(INSIDE, kind, batches)
     after = programs.ran("")
     STATS.write_text("0")
     found = {}
@@ -87,8 +87,8 @@ def main():
         with running(variant["command"]) as (_, words):
             numbers = {name: count(where, kind, batches)
                        for name, (where, kind, batches) in variant["counts"].items()}
-            programs_spent = spent(20) if variant["programs"] else {}
-        say("count", name=variant["name"], words=words, numbers=numbers, programs=programs_spent)
+            by_program = {kind: spent(kind, batches) for kind, batches in variant["programs"].items()}
+        say("count", name=variant["name"], words=words, numbers=numbers, programs=by_program)
     for item in plan["walks"]:
         say("walk", layers=item["layers"], sockets=item["sockets"],
             instructions=walk(item["command"], item["sockets"], 20))
