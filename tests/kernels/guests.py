@@ -4,6 +4,8 @@
 TCG, since these machines cannot nest; one thread per guest, since cross-CPU code patching in a guest
 raced with more. A guest is started once more only if it never came up: what fails later is a result.
 """
+import contextlib
+import fcntl
 import json
 import subprocess
 import threading
@@ -17,14 +19,31 @@ MACHINES = {
     "arm64": ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57"],
 }
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
+USUAL = ["-smp", "2", "-accel", "tcg,thread=single"]
+# A nanosecond of the guest's clock is an instruction, and idle time passes at once: what is timed there
+# does not depend on this machine's load.
+COUNTING = ["-smp", "1", "-accel", "tcg", "-icount", "shift=0,sleep=off"]
 
 
-def command(kernel, initramfs, disk, log):
+def command(kernel, initramfs, disk, log, processors):
     return [*MACHINES[kernel.architecture], "-nodefaults", "-no-reboot", "-display", "none",
-            "-serial", f"file:{log}", "-m", "512", "-smp", "2", "-accel", "tcg,thread=single",
+            "-serial", f"file:{log}", "-m", "512", *processors,
             "-kernel", str(fetch.image_of(kernel.folder)), "-initrd", str(initramfs),
             "-append", f"console={CONSOLES[kernel.architecture]} panic=-1 quiet",
             "-drive", f"file={disk},if=virtio,format=raw,readonly=on", "-net", "none"]
+
+
+@contextlib.contextmanager
+def turn():
+    """Two guests at a time, whoever starts them: one run has the cache and the machine for itself."""
+    fetch.CACHE.mkdir(parents=True, exist_ok=True)
+    with open(fetch.CACHE / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another run is going on: waiting for its end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 CHILDREN = set()
@@ -38,16 +57,17 @@ def end_all():
         child.kill()
 
 
-def boot_once(kernel, initramfs, disk, log):
+def boot_once(kernel, initramfs, disk, log, processors=USUAL, limit_seconds=LIMIT_SECONDS):
     log.unlink(missing_ok=True)
-    child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command(kernel, initramfs, disk, log)],
+    qemu = command(kernel, initramfs, disk, log, processors)
+    child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *qemu],
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True)
     CHILDREN.add(child)
     try:
-        errors = child.communicate(timeout=LIMIT_SECONDS)[1]
+        errors = child.communicate(timeout=limit_seconds)[1]
     except subprocess.TimeoutExpired:
-        errors = f"ended after {LIMIT_SECONDS} s"
+        errors = f"ended after {limit_seconds} s"
     finally:
         child.kill()
         child.wait()
@@ -56,11 +76,11 @@ def boot_once(kernel, initramfs, disk, log):
     return text, errors.strip()
 
 
-def boot(kernel, initramfs, disk, log):
-    """What the guest said, as a list of objects; the last one tells how it ended."""
+def boot(kernel, initramfs, disk, log, **options):
+    """What the guest said, as a list of objects; the last one tells how it ended. options: boot_once's."""
     begin = time.monotonic()
     for _ in range(2):
-        text, errors = boot_once(kernel, initramfs, disk, log)
+        text, errors = boot_once(kernel, initramfs, disk, log, **options)
         if "INIT-UP" in text or ENDING.is_set():
             break
     said = []

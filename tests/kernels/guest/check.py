@@ -15,10 +15,7 @@ import pytest
 
 import programs
 import talk
-
-
-def say(what, **values):
-    print("\nNPT " + json.dumps({"what": what, **values}), flush=True)
+from say import say
 
 
 def measure(agent, layers, traffic):
