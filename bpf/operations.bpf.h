@@ -176,12 +176,15 @@ int BPF_PROG(npt_read_end, struct sock *sk, int result, int flags)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(npt_read_spliced, struct sock *sk)
 {
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
 	struct npt_bpf_slot *slot;
+	struct npt_conn *conn;
 	struct tcp_sock *tp;
 	__u32 bytes;
 
-	if (!conn || npt_call_number(bpf_get_current_task_btf()) != npt_splice_number)
+	if (npt_call_number(bpf_get_current_task_btf()) != npt_splice_number)
+		return 0;
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	if (!conn)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	slot = npt_operation_slot(sk, conn);
