@@ -149,7 +149,7 @@ static __noinline int npt_on_state(struct sock *sk, int old_state, int new_state
 
 	if (!sk)
 		return 0;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	conn = npt_conn_of(sk);
 	if (conn && conn->state == (__u32)new_state)
 		return 0; /* the other program has seen to it */
 	if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN) {

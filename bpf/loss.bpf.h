@@ -22,11 +22,11 @@ static __always_inline struct npt_conn *npt_conn_of_packet(struct sk_buff *skb, 
 	struct sock *sk;
 
 	if (rx_sk)
-		conn = bpf_sk_storage_get(&npt_conns, rx_sk, NULL, 0);
+		conn = npt_conn_of(rx_sk);
 	if (conn)
 		return conn;
 	sk = skb->sk;
-	return sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
+	return sk ? npt_conn_of(sk) : NULL;
 }
 
 struct npt_packet {
@@ -173,7 +173,7 @@ int npt_drop(unsigned long long *arguments)
 /* The slot that a reset is counted in: a connection that nobody took is its listener's. */
 static __always_inline struct npt_bpf_slot *npt_reset_slot(struct sock *sk)
 {
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (!conn || conn->role == NPT_BPF_LISTENER)
 		return NULL;
@@ -227,7 +227,7 @@ SEC("tp_btf/tcp_retransmit_skb")
 int npt_retransmit(unsigned long long *arguments)
 {
 	struct sock *sk = (struct sock *)arguments[0];
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct npt_conn *conn = npt_conn_of(sk);
 	struct inet_connection_sock *icsk;
 	struct npt_bpf_slot *slot;
 

@@ -60,7 +60,7 @@ static __always_inline void npt_write_begins(struct sock *sk, struct npt_conn *c
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(npt_write_begin, struct sock *sk)
 {
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (conn)
 		npt_write_begins(sk, conn);
@@ -93,7 +93,7 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 
 static __always_inline int npt_sent(struct sock *sk, int result)
 {
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (!conn && sk->sk_protocol == IPPROTO_UDP)
 		conn = npt_datagram_conn(sk, NPT_BPF_CLIENT);
@@ -131,7 +131,7 @@ static __always_inline __u64 npt_read_took(struct npt_conn *conn, __u64 now_ns)
 	__u64 started_ns = conn->read_started_ns;
 
 	if (npt_slice_on)
-		return npt_call_take(NPT_CALL_READ);
+		return npt_calls_pending ? npt_call_take(NPT_CALL_READ) : 0;
 	if (!started_ns)
 		return 0;
 	conn->read_started_ns = 0;
@@ -153,7 +153,7 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 
 static __always_inline int npt_received(struct sock *sk, int result, int flags)
 {
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (!conn && sk->sk_protocol == IPPROTO_UDP && result >= 0)
 		conn = npt_datagram_conn(sk, NPT_BPF_SERVER);
@@ -183,7 +183,7 @@ int BPF_PROG(npt_read_spliced, struct sock *sk)
 
 	if (npt_call_number(bpf_get_current_task_btf()) != npt_splice_number)
 		return 0;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	conn = npt_conn_of(sk);
 	if (!conn)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
@@ -204,7 +204,7 @@ int BPF_PROG(npt_read_spliced, struct sock *sk)
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(npt_data_ready, struct sock *sk)
 {
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct npt_conn *conn = npt_conn_of(sk);
 	struct tcp_sock *tp;
 	__u64 now_ns;
 

@@ -46,6 +46,23 @@ struct {
 const volatile __u8 npt_call_kinds[512] = {};
 const volatile __u32 npt_splice_number = 0;
 
+/* A call has one start; while none is pending, no reader need look. */
+static __always_inline void npt_call_begins(struct npt_call *call)
+{
+	if (!call->started_ns)
+		__sync_fetch_and_add(&npt_calls_pending, 1);
+	call->started_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline __u64 npt_call_ends(struct npt_call *call)
+{
+	__u64 started_ns = call->started_ns;
+
+	call->started_ns = 0;
+	__sync_fetch_and_sub(&npt_calls_pending, 1);
+	return started_ns;
+}
+
 /* Takes the start of the call that the current thread is in: its duration, or 0. */
 static __always_inline __u64 npt_call_take(__u32 kind)
 {
@@ -55,8 +72,7 @@ static __always_inline __u64 npt_call_take(__u32 kind)
 
 	if (!call || !call->started_ns)
 		return 0;
-	started = call->started_ns;
-	call->started_ns = 0;
+	started = npt_call_ends(call);
 	if (call->kind != kind || call->number != npt_call_number(task) ||
 	    call->descriptor != npt_call_argument(task, 0))
 		return 0;
@@ -100,7 +116,7 @@ int BPF_PROG(npt_sys_enter, struct pt_regs *regs, long number)
 	call->kind = kind;
 	call->closing_slot = NPT_SLOT_NONE;
 	call->slice = npt_slice_number;
-	call->started_ns = bpf_ktime_get_ns();
+	npt_call_begins(call);
 	return 0;
 }
 
@@ -175,8 +191,7 @@ int BPF_PROG(npt_sys_exit, struct pt_regs *regs, long result)
 
 	if (!call || !call->started_ns)
 		return 0;
-	ns = bpf_ktime_get_ns() - call->started_ns;
-	call->started_ns = 0;
+	ns = bpf_ktime_get_ns() - npt_call_ends(call);
 	if (call->slice != npt_slice_number)
 		return 0;
 	if (call->kind == NPT_CALL_ACCEPT && result >= 0) {

@@ -176,7 +176,7 @@ struct {
  * connections that are older than the task; finds the edge of a dropped packet without a socket.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct npt_endpoint_key);
 	__type(value, __u32);
@@ -217,9 +217,17 @@ __u64 npt_walk_sockets = 0; /* seen by the walk since the agent set it to 0 */
 __u64 npt_walk_unowned = 0; /* of them, established ones that no process has touched */
 __u32 npt_find_what = NPT_FIND_LISTENERS;
 __u32 npt_conns_map_id = 0;
-__u32 npt_refuse_edges = 0; /* new edges go to "other" */
-__u32 npt_slice_on = 0;     /* not 0 once there was a slice */
-__u32 npt_slice_number = 0; /* of the current or last slice */
+__u32 npt_refuse_edges = 0;  /* new edges go to "other" */
+__u32 npt_calls_pending = 0; /* starts of calls that nobody has taken yet; at most */
+__u32 npt_slice_on = 0;      /* not 0 once there was a slice */
+__u32 npt_slice_number = 0;  /* of the current or last slice */
+
+/* Its entry, or NULL. Most sockets of a node have no storage at all: two loads instead of a call.
+ */
+static __always_inline struct npt_conn *npt_conn_of(struct sock *sk)
+{
+	return sk->sk_bpf_storage ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
+}
 
 static __always_inline void npt_count_loss(__u32 loss)
 {

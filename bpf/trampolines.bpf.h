@@ -15,7 +15,7 @@
 static __always_inline int npt_trampoline_write(struct socket *socket)
 {
 	struct sock *sk = socket->sk;
-	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
+	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
 
 	if (conn)
 		npt_write_begins(sk, conn);
@@ -31,7 +31,7 @@ static __always_inline int npt_trampoline_written(struct socket *socket, int res
 static __always_inline int npt_trampoline_read(struct socket *socket)
 {
 	struct sock *sk = socket->sk;
-	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
+	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
 
 	if (!conn)
 		return 0;
@@ -104,7 +104,7 @@ SEC("fexit/inet_accept")
 int BPF_PROG(npt_accept_end, struct socket *socket, struct socket *accepted)
 {
 	struct sock *sk = accepted->sk;
-	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
+	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
 
 	if (conn && conn->role == NPT_BPF_SERVER)
 		npt_accept_waited(conn, npt_operation_slot(sk, conn));
@@ -115,7 +115,7 @@ SEC("fentry/inet_release")
 int BPF_PROG(npt_close_begin, struct socket *socket)
 {
 	struct sock *sk = socket->sk;
-	struct npt_conn *conn = sk ? bpf_sk_storage_get(&npt_conns, sk, NULL, 0) : NULL;
+	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
 	struct npt_call *call;
 
 	if (!conn || conn->slot == NPT_SLOT_NONE || !(conn->flags & NPT_CONN_ESTABLISHED))

@@ -26,7 +26,7 @@ static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
 	__u8 yes = 1;
 
 	bpf_map_update_elem(&npt_listening, &end, &yes, BPF_ANY);
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	conn = npt_conn_of(sk);
 	if (conn)
 		return;
 	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
@@ -43,7 +43,7 @@ static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
 static __always_inline void npt_found_connection(struct sock *sk, __u32 scope, __u32 role,
 						 const struct npt_bpf_process_key *owner)
 {
-	struct npt_conn *conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	struct npt_conn *conn = npt_conn_of(sk);
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	__u8 state = sk->__sk_common.skc_state;
 
@@ -176,7 +176,7 @@ int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 
 	if (!sk || !ctx->value)
 		return 0;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, 0);
+	conn = npt_conn_of(sk);
 	if (!conn)
 		return 0;
 	npt_walk_sockets++; /* one walk at a time, on one CPU */
