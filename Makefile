@@ -33,6 +33,7 @@ mutants: dev
 	@tests/mutants/run
 
 bench: release
+	@scripts/deps bench
 	@tests/bench/run
 	@tests/bench/first_data
 
