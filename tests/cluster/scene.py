@@ -106,8 +106,13 @@ def seen(edge):
             "reads": edge["reads"], "read": edge["bytesReceived"]}
 
 
+def of_tcp(edges):
+    """Without those by which names were looked up: they are measured, too, and nobody counted them."""
+    return [edge for edge in edges if edge["transport"] == "tcp"]
+
+
 def seen_in_status(status):
-    return {edge["pod"]: seen(edge) for edge in status.get("edges", [])}
+    return {edge["pod"]: seen(edge) for edge in of_tcp(status.get("edges", []))}
 
 
 def ask(path):
@@ -116,9 +121,9 @@ def ask(path):
 
 
 def add_up(edges):
-    """Edges as REST gives them, by pod, in the traffic's own words."""
+    """Edges of TCP as REST gives them, by pod, in the traffic's own words."""
     sums = {}
-    for edge in edges:
+    for edge in of_tcp(edges):
         there = sums.setdefault(edge["process"]["pod"], dict.fromkeys(COUNTS, 0))
         there["connections"] += edge["connections"]["opened"] + edge["connections"]["found"]
         there["writes"] += edge["write"]["count"]
@@ -151,7 +156,8 @@ class Database:
 
     def sums(self, uid):
         rows = self.ask("""SELECT pod_name, sum(connections_opened), sum(write_count), sum(sent_bytes),
-            sum(read_count), sum(received_bytes) FROM measurements WHERE task_uid = ? GROUP BY pod_name""",
+            sum(read_count), sum(received_bytes) FROM measurements WHERE task_uid = ? AND transport = 'tcp'
+            GROUP BY pod_name""",
                         uid)
         return {pod: dict(zip(COUNTS, counts)) for pod, *counts in rows}
 

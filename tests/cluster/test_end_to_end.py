@@ -8,8 +8,8 @@ import time
 import pytest
 
 from driver import HERE, bpf_objects, process_of
-from scene import (Database, add_up, ask, both, let_go, run_traffic, seen, status_of, task,
-                   wait_finished, wait_running, windows_of)
+from scene import (Database, add_up, ask, both, let_go, of_tcp, run_traffic, seen, seen_in_status,
+                   status_of, task, wait_finished, wait_running, windows_of)
 
 
 @pytest.mark.connections(200)  # longer than a window: the first one may lack a name (docs/limits.md)
@@ -24,7 +24,7 @@ def test_status_rest_and_database_equal_what_the_programs_counted(cluster, pods)
 
 
 def check_status(status, truth):
-    edges = {edge["pod"]: edge for edge in status["edges"]}
+    edges = {edge["pod"]: edge for edge in of_tcp(status["edges"])}
     assert set(edges) == {"client", "server"}
     assert seen(edges["client"]) == truth["client"]
     assert seen(edges["server"]) == truth["server"]
@@ -54,7 +54,11 @@ def check_history(task_object, truth):
     finally:
         database.close()
     assert {pod["missing"] for pod in report["pods"]} == {0}
-    assert {edge["peer"]["name"] for edge in report["edges"]} == {"client", "server"}
+    assert {edge["peer"]["name"] for edge in of_tcp(report["edges"])} == {"client", "server"}
+    # The client looked the server up: the cluster's DNS, by its Service.
+    dns, = [edge for edge in report["edges"] if edge["transport"] == "udp"]
+    assert (dns["process"]["pod"], dns["role"], dns["peer"]["port"]) == ("client", "client", 53)
+    assert dns["response"]["count"] > 0
 
 
 @pytest.mark.connections(200)
@@ -63,7 +67,7 @@ def test_first_data_is_in_the_status_within_five_seconds(cluster, pods):
     begin = time.monotonic()
     cluster.apply(both(pods, "soon", 10))
     cluster.wait_until("there is data of both pods", lambda: len(
-        [edge for edge in status_of(cluster, pods, "soon").get("edges", []) if edge["bytesSent"]]) == 2,
+        [edge for edge in of_tcp(status_of(cluster, pods, "soon").get("edges", [])) if edge["bytesSent"]]) == 2,
         pause=0.05)
     assert time.monotonic() - begin < 5
 
@@ -123,7 +127,7 @@ def test_pods_that_come_while_the_task_runs_are_measured_too(cluster, pods):
     wait_running(cluster, pods, "late", 2)
     truth = run_traffic(cluster, pods)
     status = wait_finished(cluster, pods, "late")
-    assert {edge["pod"]: seen(edge) for edge in status["edges"]} == truth
+    assert seen_in_status(status) == truth
     assert status["phase"] == "Succeeded"
 
 
