@@ -67,8 +67,8 @@ def test_first_data_is_in_the_status_within_five_seconds(cluster, pods):
     begin = time.monotonic()
     cluster.apply(both(pods, "soon", 10))
     cluster.wait_until("there is data of both pods", lambda: len(
-        [edge for edge in of_tcp(status_of(cluster, pods, "soon").get("edges", [])) if edge["bytesSent"]]) == 2,
-        pause=0.05)
+        [edge for edge in of_tcp(status_of(cluster, pods, "soon").get("edges", []))
+         if edge["bytesSent"]]) == 2, pause=0.05)
     assert time.monotonic() - begin < 5
 
 
