@@ -328,8 +328,6 @@ static void step_down(struct npt_measure *measure)
 	case NPT_RUNG_COUNT:
 		break;
 	}
-	if (measure->budget.no_new_edges)
-		npt_probe_refuse_edges(measure->probe);
 }
 
 static void keep_to_budget(struct npt_measure *measure)
@@ -344,11 +342,16 @@ static void keep_to_budget(struct npt_measure *measure)
 		.memory_kib = memory_kib(measure),
 	};
 
+	enum npt_rung before = measure->budget.rung;
+
 	if (!npt_budget_check(&measure->budget, &ladder, &usage))
 		return;
 	npt_log_warning("less is measured, to keep to the budget", "rung",
 			npt_log_u64(measure->budget.rung));
-	step_down(measure);
+	if (measure->budget.rung != before) /* else it was the memory's step */
+		step_down(measure);
+	if (measure->budget.no_new_edges)
+		npt_probe_refuse_edges(measure->probe);
 }
 
 void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,

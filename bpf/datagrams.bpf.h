@@ -193,21 +193,27 @@ static __noinline int npt_datagram_sent(struct sock *sk, struct npt_conn *conn, 
 	return 0;
 }
 
-static __noinline int npt_datagram_received(struct sock *sk, struct npt_conn *conn, int result)
+/* What comes to a server, or to one of several that a client has asked, is from nobody known. */
+static __always_inline __u32 npt_datagram_slot_received(struct npt_conn *conn)
 {
 	struct npt_destination nobody = {};
+
+	if (conn->slot == NPT_SLOT_NONE)
+		conn->slot = npt_datagram_edge(conn, &nobody);
+	else if (conn->flags & NPT_CONN_MANY)
+		return npt_datagram_edge(conn, &nobody);
+	return conn->slot;
+}
+
+static __noinline int npt_datagram_received(struct sock *sk, struct npt_conn *conn, int result)
+{
 	struct npt_bpf_slot *slot;
 
 	if (!sk || !conn)
 		return 0;
-	if (conn->slot == NPT_SLOT_NONE || (conn->flags & NPT_CONN_MANY))
-		slot = npt_slot(npt_datagram_edge(conn, &nobody));
-	else
-		slot = npt_slot(conn->slot);
+	slot = npt_slot(npt_datagram_slot_received(conn));
 	if (!slot || npt_datagram_failed(slot, result))
 		return 0;
-	if (conn->role == NPT_BPF_SERVER)
-		conn->slot = npt_datagram_edge(conn, &nobody);
 	npt_add(&slot->received_segments, 1);
 	npt_add(&slot->received_bytes, (__u64)result);
 	npt_add(&slot->metrics[NPT_BPF_READ].count, 1);
