@@ -182,3 +182,33 @@ enum npt_bpf_find {
 	NPT_FIND_SERVERS = 2,
 	NPT_FIND_ALL = 3,
 };
+
+/*
+ * A record of a TLS handshake (RFC 8446 5.1, RFC 5246 6.2), as it was sent or received. Until the
+ * handshake is over each record of the connection is told, in the order of its direction; a long
+ * one in several pieces. Only handshake messages and alerts come with their bytes; of encrypted
+ * ones and of application data there is only the head.
+ */
+#define NPT_TLS_PIECE_BYTES 2048
+
+enum npt_bpf_tls_kind {
+	NPT_TLS_RECORD = 0, /* a record, or the first piece of it */
+	NPT_TLS_PIECE = 1,  /* more bytes of the record before */
+	NPT_TLS_GONE = 2,   /* bytes were missed: nothing of this direction is told any more */
+	NPT_TLS_CLOSED = 3, /* the connection closed before its handshake was over */
+};
+
+struct npt_bpf_tls_event {
+	__u64 connection; /* of all that this node has ever measured, no two have the same */
+	__u64 time_ns;
+	__u32 slot;
+	__u16 record_bytes; /* as its head says, without the head */
+	__u16 version;      /* of the head */
+	__u8 kind;          /* enum npt_bpf_tls_kind */
+	__u8 type;          /* 20 change cipher spec, 21 alert, 22 handshake, 23 application data */
+	__u8 from;          /* enum npt_message_from: client or server of the TLS connection */
+	__u8 sent;          /* 1: by this end; 0: received by it */
+	__u16 captured_bytes; /* of bytes */
+	__u16 padding;
+	__u8 bytes[NPT_TLS_PIECE_BYTES];
+};

@@ -33,6 +33,12 @@
 #define NPT_REPORT_UNAVAILABLE_MAX 24
 #define NPT_REPORT_SOURCES_MAX     24
 #define NPT_REPORT_DEGRADED_MAX    8
+#define NPT_EDGE_ALERTS_MAX        4
+#define NPT_PROTOCOL_BYTES         16
+#define NPT_SNI_BYTES              128
+#define NPT_ALPN_BYTES             32
+#define NPT_CIPHER_BYTES           48
+#define NPT_REPORT_TLS_MAX         128
 #define NPT_NUMBER_MAX             ((UINT64_C(1) << 53) - 1)
 
 enum npt_report_kind { NPT_REPORT_WINDOW, NPT_REPORT_REPORT };
@@ -131,13 +137,51 @@ struct npt_edge {
 	enum npt_role role;
 	struct npt_peer peer;
 	char transport[8]; /* "tcp" or "udp" */
-	char protocol[16]; /* "unknown" */
+	/*
+	 * What is spoken, as docs/protocols.md names it ("http1", "unknown"), and how sure that is.
+	 * With TLS it is what is inside. It becomes known late and may change: later wins.
+	 */
+	char protocol[NPT_PROTOCOL_BYTES];
+	uint32_t protocol_confidence_permille;
 	enum npt_tls tls;
+	/*
+	 * 0: the first protocol of this process, peer and port. A port that speaks several has an
+	 * edge for each further one, told apart by this number: part of who the edge is.
+	 */
+	uint32_t label;
+	/* Of the last handshake that was seen; "" if none was. */
+	struct {
+		char version[8]; /* "1.3" */
+		char sni[NPT_SNI_BYTES];
+		char alpn[NPT_ALPN_BYTES]; /* agreed on; "offered: h2,http/1.1" where that is hidden */
+		char cipher[NPT_CIPHER_BYTES]; /* the IANA name */
+	} tls_facts;
+	/* TLS handshakes that ended in the window, by what is on the wire. */
+	struct {
+		uint64_t count; /* completed */
+		uint64_t resumed;
+		uint64_t client_certificates; /* asked for by the server */
+		uint64_t failed; /* ended by an alert or a close before they were complete */
+		struct npt_named_count alerts_sent[NPT_EDGE_ALERTS_MAX]; /* "" ends */
+		struct npt_named_count alerts_received[NPT_EDGE_ALERTS_MAX];
+		struct npt_histogram micros; /* ClientHello to Finished */
+	} handshakes;
+	/* Calls of the TLS library, with the plaintext that they moved (layer TLS). */
+	struct {
+		uint64_t writes;
+		uint64_t written_bytes;
+		uint64_t reads;
+		uint64_t read_bytes;
+	} tls_calls;
 	struct {
 		uint64_t open;   /* gauge, at the end of the window */
 		uint64_t opened; /* became ESTABLISHED while measured */
 		uint64_t found;  /* older than the task, seen for the first time */
 		uint64_t closed;
+		/* That turned out to speak another protocol than the rest of their edge, and went on
+		 * in the edge of that: what they had counted until then stayed. */
+		uint64_t moved_in;
+		uint64_t moved_out;
 		struct npt_named_count failed[NPT_EDGE_FAILED_MAX]; /* by errno name; "" ends */
 	} connections;
 	struct {
@@ -183,6 +227,24 @@ struct npt_edge {
 	} finding;
 };
 
+enum npt_tls_coverage {
+	NPT_COVERAGE_NONE,     /* nothing is known but that it is TLS */
+	NPT_COVERAGE_METADATA, /* what handshakes show */
+	NPT_COVERAGE_FULL,     /* the library's calls are seen: what is inside is classified */
+};
+
+/* What is seen of the TLS of a process, a line for each library that it uses. */
+struct npt_tls_use {
+	uint32_t pid;
+	uint64_t start_ns;
+	char process[NPT_PROCESS_BYTES];
+	char library[NPT_REASON_BYTES]; /* "OpenSSL", "Go crypto/tls", "unknown" */
+	char version[NPT_REASON_BYTES]; /* "3.0.17"; "" if unknown */
+	char how[NPT_TEXT_BYTES];       /* "uprobe.multi on SSL_read, SSL_write of libssl.so.3" */
+	enum npt_tls_coverage coverage;
+	char why[NPT_TEXT_BYTES]; /* why not more; "" if full */
+};
+
 struct npt_report {
 	enum npt_report_kind kind;
 	uint64_t start_unix_ms;
@@ -204,6 +266,9 @@ struct npt_report {
 	} lost;
 	struct npt_named_reason unavailable[NPT_REPORT_UNAVAILABLE_MAX]; /* "" ends */
 	struct npt_named_reason sources[NPT_REPORT_SOURCES_MAX]; /* where each metric is from */
+	struct npt_tls_use *tls; /* by pid and library; NULL if none */
+	size_t tls_count;
+	uint64_t tls_other; /* lines that found no room */
 	struct {
 		uint64_t cpu_ms;   /* of the agent itself */
 		uint64_t hooks_ms; /* of its hooks in others: operations by ns_per_operation */
@@ -219,6 +284,8 @@ NPT_DEFINE_AUTO(struct npt_report *, npt_report_free)
 
 /* A zeroed edge at the end of the array, borrowed until the next call; NULL at the maximum. */
 struct npt_edge *npt_report_add_edge(struct npt_report *report);
+/* A zeroed line, borrowed until the next call; NULL at the maximum (and tls_other counts). */
+struct npt_tls_use *npt_report_add_tls(struct npt_report *report);
 /* Adds to the named count, or to the last place, renamed "other", when all are taken. */
 void npt_named_count_add(struct npt_named_count *counts, size_t max, const char *name,
 			 uint64_t count);
@@ -244,6 +311,7 @@ const char *npt_quality_name(enum npt_quality quality);
 const char *npt_role_name(enum npt_role role);
 const char *npt_peer_kind_name(enum npt_peer_kind kind);
 const char *npt_tls_name(enum npt_tls tls);
+const char *npt_tls_coverage_name(enum npt_tls_coverage coverage);
 /* "Network" is one name for two verdicts, which their cause ("delay", "loss") tells apart; the
  * others have no cause: "". */
 const char *npt_verdict_name(enum npt_verdict verdict);
