@@ -16,7 +16,7 @@
 
 #define CACHED_STREAMS 16384
 #define CACHED_EDGES   131072
-#define BLOB_BYTES_MAX (64UL * 1024)
+#define BLOB_BYTES_MAX (256UL * 1024) /* a head with all lines of TLS has 100 KiB */
 #define KEY_BYTES      256
 
 void npt_store_sqlite_forget_ids(struct npt_store_sqlite *sqlite)
@@ -164,6 +164,7 @@ static int edge_id_of(struct npt_store_sqlite *sqlite, uint64_t task_id,
 	int length, r;
 
 	npt_edge_identity_to_protobuf(edge, &identity);
+	npt_edge_label_to_protobuf(edge, &identity);
 	length = snprintf(key, 24, "%llu ", (unsigned long long)task_id);
 	npt_sha256_hex(identity.data, identity.size_bytes, key + length);
 	*id_ret = cached(sqlite->edges, key);

@@ -135,11 +135,14 @@ static int collect(void *context, uint64_t id, struct npt_report *found)
 {
 	struct collected *collected = context;
 	struct npt_report *copy = npt_report_new();
-	struct npt_edge *edges = copy->edges;
 
 	*copy = *found;
-	copy->edges = edges;
+	copy->edges = NULL;
 	copy->edges_count = 0;
+	copy->tls = NULL;
+	copy->tls_count = 0;
+	for (size_t i = 0; i < found->tls_count; i++)
+		*npt_report_add_tls(copy) = found->tls[i];
 	for (size_t i = 0; i < found->edges_count; i++)
 		*npt_report_add_edge(copy) = found->edges[i];
 	collected->ids[collected->count] = id;
