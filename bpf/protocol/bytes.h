@@ -125,16 +125,14 @@ NPT_PROTOCOL_FUNCTION int npt_protocol_span(const struct npt_bpf_message *messag
 
 	if (!message)
 		return 0;
-	for (i = 0; i < NPT_MESSAGE_BYTES; i++) {
-		__u32 byte = message->bytes[i];
+	for (i = 0; i < NPT_MESSAGE_BYTES; i++, at++) {
+		__u32 byte = npt_byte(message, at);
 		__u64 set = byte < 64 ? low : high;
 
-		if (i < at)
-			continue;
-		if (i >= message->length || byte >= 128 || !(set >> (byte & 63) & 1))
+		if (at >= message->length || byte >= 128 || !(set >> (byte & 63) & 1))
 			break;
 	}
-	return (int)(i < at ? at : i);
+	return (int)at;
 }
 
 /*

@@ -10,34 +10,29 @@
  */
 #include "bpf/protocol/bytes.h"
 
+#define NPT_DNS_LABELS 30 /* as many as can be seen */
+
 /* The position behind a name, NPT_MESSAGE_BYTES if it goes on beyond what is seen, 0 if it is none.
  */
 NPT_PROTOCOL_FUNCTION int npt_protocol_dns_name(const struct npt_bpf_message *message, __u32 at)
 {
-	__u32 left = 0, i;
+	__u32 i;
 
 	if (!message)
 		return 0;
-	for (i = 0; i < NPT_MESSAGE_BYTES; i++) {
-		__u32 byte = message->bytes[i];
+	for (i = 0; i < NPT_DNS_LABELS; i++) {
+		__u32 length = npt_byte(message, at);
 
-		if (i < at)
-			continue;
-		if (i >= message->length)
+		if (at >= message->length)
+			return npt_is_full(message) ? NPT_MESSAGE_BYTES : 0;
+		at++;
+		if (!length)
+			return (int)at;
+		if (length > 63 || (at < message->length && npt_byte(message, at) <= ' '))
 			return 0;
-		if (!left) {
-			if (!byte)
-				return (int)(i + 1);
-			if (byte > 63)
-				return 0;
-			left = byte;
-		} else {
-			if (byte < ' ')
-				return 0;
-			left--;
-		}
+		at += length;
 	}
-	return NPT_MESSAGE_BYTES;
+	return 0;
 }
 
 NPT_PROTOCOL_FUNCTION int npt_protocol_dns_at(const struct npt_bpf_message *message, __u32 at)
