@@ -26,6 +26,7 @@
 /* What was told of a slot already, and who it is. */
 struct told {
 	struct npt_bpf_slot seen;
+	struct npt_bpf_speech speech;
 	__u64 listen_drops;
 	struct npt_edge identity;
 	uint32_t pair_pid;
@@ -103,6 +104,7 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 {
 	struct npt_probe_options options = {
 		.operations = measure->options.operations,
+		.protocol = measure->options.protocol,
 		.no_trampolines = measure->options.no_trampolines,
 	};
 	int r = npt_probe_open(&measure->probe, measure->features, &options, err);
@@ -110,6 +112,7 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 	if (r < 0)
 		return r;
 	measure->layers = (struct npt_layers){ .operations = options.operations,
+					       .protocol = options.protocol,
 					       .operations_off = "layer Operations is off" };
 	measure->budget = (struct npt_budget){ .cpu_millicores = measure->budget.cpu_millicores,
 					       .memory_mib = measure->budget.memory_mib };
@@ -277,6 +280,7 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 	delta = told->identity;
 	news = npt_fold_advance(&told->seen, &now, &names, &delta);
 	news |= npt_fold_queue(&told->listen_drops, &queue, &delta);
+	news |= npt_fold_speech(&told->speech, &npt_probe_speeches(measure->probe)[index], &delta);
 	measure->operations_counted +=
 		delta.metrics[NPT_METRIC_WRITE].count + delta.metrics[NPT_METRIC_READ].count;
 	if (news)

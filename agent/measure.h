@@ -17,6 +17,7 @@ struct npt_measure;
 
 struct npt_measure_options {
 	bool operations;
+	bool protocol;
 	bool no_trampolines;      /* do without fentry even where the kernel has it */
 	uint64_t slice_period_ms; /* 0: the default; how often a slice for execution times begins */
 };

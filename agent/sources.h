@@ -12,6 +12,7 @@
 /* What is measured, now. */
 struct npt_layers {
 	bool operations;
+	bool protocol;
 	const char *operations_off; /* why, if so */
 	bool slices_off;            /* no execution times by slices any more */
 };

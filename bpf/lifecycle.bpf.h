@@ -143,6 +143,16 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 		npt_conn_withdraw_end(conn);
 }
 
+/* With data in its SYN (TCP Fast Open) a connection is used before its handshake is over. */
+static __noinline __u32 npt_conn_first_operation(struct sock *sk, struct npt_conn *conn)
+{
+	if (!sk || !conn)
+		return NPT_SLOT_NONE;
+	if (conn->role == NPT_BPF_SERVER && !(conn->flags & NPT_CONN_ESTABLISHED))
+		npt_established(conn, sk);
+	return npt_conn_own_current(conn);
+}
+
 static __noinline int npt_on_state(struct sock *sk, int old_state, int new_state)
 {
 	struct npt_conn *conn;

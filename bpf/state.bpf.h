@@ -20,6 +20,7 @@ enum npt_conn_flag {
 	NPT_CONN_CLOSED = 16,
 	NPT_CONN_DATAGRAM = 32, /* a UDP socket */
 	NPT_CONN_MANY = 64,     /* that has sent to more than one destination */
+	NPT_CONN_HANDSHAKE = 128, /* its TLS handshake is followed */
 };
 
 /*
@@ -37,6 +38,13 @@ struct npt_conn {
 	__u16 local_port;
 	__u16 peer_port;
 	__u32 syn_retransmits;
+	/* The message that is under way; 64 bytes of other fields must follow its bytes. */
+	struct npt_bpf_message message;
+	__u32 message_seq; /* of its first byte */
+	__u8 message_sent; /* its direction + 1; 0: there was none yet */
+	__u8 tls;	   /* enum npt_bpf_tls */
+	__u16 padding_speech;
+	struct npt_bpf_classified classified;
 	__u64 started_ns;
 	__u64 established_ns;
 	__u64 write_started_ns;
@@ -101,6 +109,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct npt_bpf_queue);
 } npt_queues SEC(".maps");
+
+/* By slot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NPT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct npt_bpf_speech);
+} npt_speeches SEC(".maps");
 
 /* Numbers of free slots, lowest on top; the agent fills it and gives slots back. */
 struct {
@@ -209,6 +226,9 @@ const volatile __u32 npt_reset_arguments = 3;
 const volatile __u32 npt_retransmit_arguments = 3;
 /* Whether a write's begin is seen, so that its end need not stand for it. */
 const volatile bool npt_sees_write_begin = true;
+/* Which layers are on. */
+const volatile bool npt_layer_operations = true;
+const volatile bool npt_layer_protocol = true;
 
 /* Set by the agent while it runs. */
 __u32 npt_walk_mode = NPT_WALK_FLUSH;

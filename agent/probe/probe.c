@@ -28,6 +28,7 @@
 
 #define SLOTS_BYTES  (sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX)
 #define QUEUES_BYTES (sizeof(struct npt_bpf_queue) * NPT_SLOTS_MAX)
+#define SPEECHES_BYTES (sizeof(struct npt_bpf_speech) * NPT_SLOTS_MAX)
 
 static int fill_free_slots(struct npt_probe *probe, struct npt_error *err)
 {
@@ -66,6 +67,10 @@ static int map_slots(struct npt_probe *probe, struct npt_error *err)
 	if (r < 0)
 		return r;
 	probe->queues = memory;
+	r = map_memory(probe->skeleton->maps.npt_speeches, SPEECHES_BYTES, &memory, err);
+	if (r < 0)
+		return r;
+	probe->speeches = memory;
 	return 0;
 }
 
@@ -167,6 +172,8 @@ void npt_probe_close(struct npt_probe *probe)
 		(void)munmap(probe->slots, SLOTS_BYTES);
 	if (probe->queues)
 		(void)munmap(probe->queues, QUEUES_BYTES);
+	if (probe->speeches)
+		(void)munmap(probe->speeches, SPEECHES_BYTES);
 	npt_bpf_measure__destroy(probe->skeleton);
 	free(probe);
 }
@@ -256,6 +263,11 @@ struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe)
 struct npt_bpf_queue *npt_probe_queues(struct npt_probe *probe)
 {
 	return probe->queues;
+}
+
+const struct npt_bpf_speech *npt_probe_speeches(const struct npt_probe *probe)
+{
+	return probe->speeches;
 }
 
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,

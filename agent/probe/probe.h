@@ -29,10 +29,13 @@ struct npt_probe_abilities {
 	bool resets;         /* tcp_send_reset, tcp_receive_reset */
 	bool reset_reasons;  /* with a reason (6.10+) */
 	bool tail_loss;      /* tcp_retransmit_skb */
+	bool packets;        /* received bytes are read from packets (dynptrs in tracing, 6.12+) */
+	bool messages;       /* what is spoken is seen, by whatever way */
 };
 
 struct npt_probe_options {
 	bool operations;     /* reads and writes; Base alone has no hook on them */
+	bool protocol;       /* the first bytes of messages */
 	bool no_trampolines; /* as if this host refused them: for tests and comparisons */
 };
 
@@ -76,6 +79,8 @@ struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe);
 /* As many, of the same numbers; their gauges are as of the last fold, but for
  * min_rtt_micros, which closes lower in between. */
 struct npt_bpf_queue *npt_probe_queues(struct npt_probe *probe);
+/* As many, of the same numbers. */
+const struct npt_bpf_speech *npt_probe_speeches(const struct npt_probe *probe);
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
 		       struct npt_bpf_process *process_ret);
 uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss);

@@ -29,6 +29,7 @@ struct npt_probe {
 	struct bpf_link *hooks[NPT_PROBE_HOOKS_MAX]; /* attached as long as the probe is open */
 	struct npt_bpf_slot *slots;
 	struct npt_bpf_queue *queues;
+	struct npt_bpf_speech *speeches;
 	struct npt_probe_options options;
 	struct npt_probe_abilities abilities;
 	uint64_t sockets_max; /* in any fold */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Bytes - where the first bytes of a message are to be had: in a packet's buffer that is being
+ * copied to a program, in the memory that a program writes from, or in the one it has read into.
+ *
+ * A chunk is a stretch of one direction's stream with a way to read it. All of them are read in the
+ * context of the program that reads or writes.
+ */
+#include "bpf/call.bpf.h"
+
+/* A packet's buffer as a dynptr (6.12+ for tracing): works for its pages, too. */
+extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym
+	__weak;
+
+enum npt_chunk_kind {
+	NPT_CHUNK_USER = 0,   /* one buffer of the program's */
+	NPT_CHUNK_VECTOR = 1, /* several, which an array of struct iovec names */
+	NPT_CHUNK_COPIED_VECTOR = 2, /* the same, of which the kernel has made a copy */
+	NPT_CHUNK_PACKET = 3,
+};
+
+#define NPT_CHUNK_VECTORS 4
+
+struct npt_chunk {
+	const void *user; /* buffer, or array of struct iovec */
+	__u64 user_offset; /* into the buffer, or into all that the vectors hold */
+	__u64 vectors;
+	__u32 seq; /* of its first byte */
+	__u32 size;
+	__u32 kind;
+	__u32 packet_offset;
+};
+
+struct npt_iovec {
+	__u64 base;
+	__u64 bytes;
+};
+
+/* The place of one offset in the program's vectors, and how much follows it there. */
+static __always_inline const void *npt_vector_at(const struct npt_chunk *chunk, __u64 offset,
+						 __u64 *left)
+{
+	struct npt_iovec vector;
+
+	for (__u32 i = 0; i < NPT_CHUNK_VECTORS; i++) {
+		const void *place = chunk->user + i * sizeof(vector);
+
+		if (i >= chunk->vectors)
+			return NULL;
+		if (chunk->kind == NPT_CHUNK_COPIED_VECTOR
+			    ? bpf_probe_read_kernel(&vector, sizeof(vector), place)
+			    : bpf_probe_read_user(&vector, sizeof(vector), place))
+			return NULL;
+		if (offset < vector.bytes) {
+			*left = vector.bytes - offset;
+			return (const void *)(vector.base + offset);
+		}
+		offset -= vector.bytes;
+	}
+	return NULL;
+}
+
+/*
+ * At most NPT_MESSAGE_BYTES from an offset of the chunk; how many there were, 0 if none could be
+ * read. A vector's end is an end, too: who asks again gets the rest.
+ */
+static __always_inline __u32 npt_chunk_read(const struct npt_chunk *chunk,
+					    const struct bpf_dynptr *packet, __u32 offset,
+					    __u8 *out, __u32 bytes)
+{
+	const void *from = chunk->user + chunk->user_offset + offset;
+	__u64 left = bytes;
+
+	if (offset >= chunk->size)
+		return 0;
+	if (bytes > chunk->size - offset)
+		bytes = chunk->size - offset;
+	if (chunk->kind == NPT_CHUNK_VECTOR || chunk->kind == NPT_CHUNK_COPIED_VECTOR) {
+		from = npt_vector_at(chunk, chunk->user_offset + offset, &left);
+		if (!from)
+			return 0;
+		if (bytes > left)
+			bytes = (__u32)left;
+	}
+	if (bytes > NPT_MESSAGE_BYTES)
+		bytes = NPT_MESSAGE_BYTES;
+	barrier_var(bytes); /* the verifier must see the bound that the compiler knows */
+	if (bytes == 0 || bytes > NPT_MESSAGE_BYTES)
+		return 0;
+	if (chunk->kind == NPT_CHUNK_PACKET) {
+		if (!packet || bpf_dynptr_read(out, bytes, packet, chunk->packet_offset + offset, 0))
+			return 0;
+	} else if (bpf_probe_read_user(out, bytes, from)) {
+		return 0;
+	}
+	return bytes;
+}
