@@ -217,7 +217,7 @@ static json_t *unavailable_json(const struct npt_task_status *status)
 {
 	json_t *object = json_object();
 
-	for (unsigned int i = NPT_LAYER_PROTOCOL; i < NPT_LAYER_COUNT; i++) {
+	for (unsigned int i = NPT_LAYER_REQUESTS; i < NPT_LAYER_COUNT; i++) {
 		if (status->layers[i])
 			npt_json_set_text(object, npt_layer_name((enum npt_layer)i),
 					  "this version does not have the layer");
