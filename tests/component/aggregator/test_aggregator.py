@@ -11,8 +11,8 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, metric, packed, seeded,  # noqa: E402
-                   window)
+from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, metric, packed,  # noqa: E402
+                   seeded, window)
 
 
 def openssl(*arguments):
@@ -310,8 +310,8 @@ def test_handshakes_calls_and_lines_of_tls_come_back(aggregator):
     assert (handshakes["micros"]["count"], handshakes["micros"]["max"]) == (4, 200)
     assert one["tlsCalls"] == {"write": {"count": 22, "bytes": 24}, "read": {"count": 26, "bytes": 28}}
     assert (one["connections"]["movedIn"], one["connections"]["movedOut"]) == (30, 32)
-    assert report["tls"] == [{"pid": 7, "startNanos": 0, "process": "envoy", "library": "BoringSSL", "version": "",
-                              "how": "", "coverage": "metadata", "why": "no symbols"}]
+    assert report["tls"] == [{"pid": 7, "startNanos": 0, "process": "envoy", "library": "BoringSSL",
+                              "version": "", "how": "", "coverage": "metadata", "why": "no symbols"}]
     assert report["tlsOther"] == 5
     _, report = aggregator.get("/v1/tasks/task-1")
     assert report["tlsOther"] == 7
