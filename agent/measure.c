@@ -358,6 +358,12 @@ static void keep_to_budget(struct npt_measure *measure)
 		npt_probe_refuse_edges(measure->probe);
 }
 
+void npt_measure_set_layers(struct npt_measure *measure, bool protocol, bool tls)
+{
+	measure->options.protocol = protocol;
+	measure->options.tls = tls;
+}
+
 void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,
 			    uint32_t memory_mib)
 {
