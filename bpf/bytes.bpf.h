@@ -17,7 +17,6 @@ enum npt_chunk_kind {
 	NPT_CHUNK_USER = 0,   /* one buffer of the program's */
 	NPT_CHUNK_VECTOR = 1, /* several, which an array of struct iovec names */
 	NPT_CHUNK_COPIED_VECTOR = 2, /* the same, of which the kernel has made a copy */
-	NPT_CHUNK_PACKET = 3,
 };
 
 #define NPT_CHUNK_VECTORS 4
@@ -62,37 +61,37 @@ static __always_inline const void *npt_vector_at(const struct npt_chunk *chunk, 
 }
 
 /*
- * At most NPT_MESSAGE_BYTES from an offset of the chunk; how many there were, 0 if none could be
- * read. A vector's end is an end, too: who asks again gets the rest.
+ * At most max bytes (a constant, with that much room in out) from an offset of the chunk; how many
+ * there were, 0 if none could be read. A vector's end is an end, too: who asks again gets the rest.
+ * packet is NULL but for a chunk of it.
  */
-static __always_inline __u32 npt_chunk_read(const struct npt_chunk *chunk,
-					    const struct bpf_dynptr *packet, __u32 offset,
-					    __u8 *out, __u32 bytes)
+static __always_inline __u32 npt_chunk_read(const struct npt_chunk *chunk, struct sk_buff *packet,
+					    __u32 offset, __u8 *out, __u32 bytes, const __u32 max)
 {
 	const void *from = chunk->user + chunk->user_offset + offset;
+	struct bpf_dynptr dynptr;
 	__u64 left = bytes;
 
 	if (offset >= chunk->size)
 		return 0;
 	if (bytes > chunk->size - offset)
 		bytes = chunk->size - offset;
-	if (chunk->kind == NPT_CHUNK_VECTOR || chunk->kind == NPT_CHUNK_COPIED_VECTOR) {
+	if (!packet && chunk->kind != NPT_CHUNK_USER) {
 		from = npt_vector_at(chunk, chunk->user_offset + offset, &left);
 		if (!from)
 			return 0;
 		if (bytes > left)
 			bytes = (__u32)left;
 	}
-	if (bytes > NPT_MESSAGE_BYTES)
-		bytes = NPT_MESSAGE_BYTES;
+	if (bytes > max)
+		bytes = max;
 	barrier_var(bytes); /* the verifier must see the bound that the compiler knows */
-	if (bytes == 0 || bytes > NPT_MESSAGE_BYTES)
+	if (bytes == 0 || bytes > max)
 		return 0;
-	if (chunk->kind == NPT_CHUNK_PACKET) {
-		if (!packet || bpf_dynptr_read(out, bytes, packet, chunk->packet_offset + offset, 0))
-			return 0;
-	} else if (bpf_probe_read_user(out, bytes, from)) {
+	if (!packet)
+		return bpf_probe_read_user(out, bytes, from) ? 0 : bytes;
+	if (bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &dynptr) ||
+	    bpf_dynptr_read(out, bytes, &dynptr, chunk->packet_offset + offset, 0))
 		return 0;
-	}
 	return bytes;
 }

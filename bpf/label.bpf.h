@@ -106,13 +106,20 @@ static __always_inline __u32 npt_label_edge(const struct npt_bpf_slot *slot, __u
 	return npt_edge_slot(&key);
 }
 
-/* Brings the connection to the edge of what it speaks. */
-static __noinline int npt_conn_label(struct npt_conn *conn, struct sock *sk, __u32 heard)
+/*
+ * Brings the connection to the edge of what it was heard to speak. Apart from the hearing, since a
+ * packet's socket is no pointer that a fold could be done with.
+ */
+static __noinline int npt_conn_relabel(struct npt_conn *conn, struct sock *sk)
 {
 	struct npt_bpf_slot *slot;
-	__u32 to;
+	__u32 to, heard;
 
-	if (!conn || !sk || conn->slot == NPT_SLOT_NONE || npt_label_join(conn->slot, heard))
+	if (!conn || !sk || conn->slot == NPT_SLOT_NONE)
+		return 0;
+	heard = conn->heard;
+	conn->heard = 0;
+	if (!heard || npt_label_join(conn->slot, heard))
 		return 0;
 	slot = npt_slot(conn->slot);
 	if (!slot)
@@ -123,4 +130,10 @@ static __noinline int npt_conn_label(struct npt_conn *conn, struct sock *sk, __u
 	npt_conn_move(conn, sk, to);
 	npt_label_join(to, heard);
 	return 0;
+}
+
+static __always_inline void npt_conn_label(struct npt_conn *conn, struct sock *sk)
+{
+	if (npt_layer_protocol && conn->heard)
+		npt_conn_relabel(conn, sk);
 }

@@ -8,7 +8,8 @@
  * whole. How often: 3 to 8 times in the life of a connection, never per read or write. What it
  * misses: a connect that fails before its SYN (ENETUNREACH), which never leaves CLOSE.
  */
-#include "bpf/connection.bpf.h"
+#include "bpf/handshake.bpf.h"
+#include "bpf/label.bpf.h"
 #include "bpf/slices.bpf.h"
 
 /* connect() and listen() run in the process that asks, so the current task is the owner. */
@@ -132,6 +133,9 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 	}
 	if (conn->slot == NPT_SLOT_NONE)
 		npt_conn_own(conn, &conn->owner);
+	npt_conn_label(conn, sk);
+	if (npt_layer_protocol)
+		npt_tls_closed(conn);
 	conn->flags |= NPT_CONN_CLOSED;
 	slot = npt_slot(conn->slot);
 	if (!slot)

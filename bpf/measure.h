@@ -199,7 +199,8 @@ enum npt_bpf_loss {
 	NPT_LOSS_EDGE = 1,    /* no slot or no map entry: counted in "other" */
 	NPT_LOSS_PROCESS = 2, /* a process without its names */
 	NPT_LOSS_TASK = 3,    /* no task storage: an operation without its time */
-	NPT_LOSS_COUNT = 4,
+	NPT_LOSS_HANDSHAKE = 4, /* no room for a record of a TLS handshake */
+	NPT_LOSS_COUNT = 5,
 };
 
 /* What a walk of the socket storage map does. */

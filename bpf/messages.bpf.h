@@ -16,7 +16,7 @@
  * A message is what one side sends until the other does. Chunks know their sequence numbers, so a
  * MSG_PEEK, a partial read or a retransmission brings no byte twice.
  */
-#include "bpf/bytes.bpf.h"
+#include "bpf/handshake.bpf.h"
 #include "bpf/label.bpf.h"
 #include "bpf/lifecycle.bpf.h"
 #include "bpf/protocol/classify.h"
@@ -76,7 +76,7 @@ static __always_inline void npt_message_begin(struct npt_conn *conn, __u32 seq, 
 /* Adds what the chunk has of the message's first bytes; returns how many those were. */
 static __always_inline __u32 npt_message_gather(struct npt_conn *conn,
 						const struct npt_chunk *chunk,
-						const struct bpf_dynptr *packet)
+						struct sk_buff *packet)
 {
 	struct npt_bpf_message *message = &conn->message;
 	__u32 gathered = 0, size = chunk->seq + chunk->size - conn->message_seq;
@@ -89,12 +89,12 @@ static __always_inline __u32 npt_message_gather(struct npt_conn *conn,
 			break;
 		got = npt_chunk_read(chunk, packet, offset,
 				     &message->bytes[length & (NPT_MESSAGE_BYTES - 1)],
-				     NPT_MESSAGE_BYTES - length);
+				     NPT_MESSAGE_BYTES - length, NPT_MESSAGE_BYTES);
 		if (got == 0)
 			break;
 		message->length = (__u8)(length + got);
 		gathered += got;
-		if (chunk->kind == NPT_CHUNK_USER || chunk->kind == NPT_CHUNK_PACKET)
+		if (chunk->kind == NPT_CHUNK_USER)
 			break;
 	}
 	if ((__s32)(size - message->size) > 0)
@@ -132,13 +132,17 @@ static __always_inline bool npt_message_skip(struct npt_conn *conn)
 	return true;
 }
 
-static __always_inline void npt_message_take(struct npt_conn *conn, struct sock *sk,
-					     const struct npt_chunk *chunk,
-					     const struct bpf_dynptr *packet, bool sent)
+/* What TLS begins with is to be heard whole: its handshake is followed from here on. */
+static __always_inline void npt_message_take(struct npt_conn *conn, const struct npt_chunk *chunk,
+					     struct sk_buff *packet, bool sent)
 {
 	struct npt_bpf_message *message = &conn->message;
 	__u32 heard;
 
+	if (conn->classified.final) {
+		npt_tls_follow(conn, chunk, packet, sent);
+		return;
+	}
 	if (conn->message_sent != sent + 1) {
 		conn->message_sent = sent + 1;
 		npt_message_begin(conn, chunk->seq,
@@ -156,13 +160,17 @@ static __always_inline void npt_message_take(struct npt_conn *conn, struct sock 
 	}
 	heard = npt_heard(conn);
 	if (heard)
-		npt_conn_label(conn, sk, heard);
+		conn->heard = heard;
+	if (conn->tls != NPT_BPF_TLS_YES)
+		return;
+	npt_tls_begins(conn, sent);
+	npt_tls_follow(conn, chunk, packet, sent);
 }
 
 /* Nothing more to learn from what this connection says. */
 static __always_inline bool npt_is_understood(const struct npt_conn *conn)
 {
-	return conn->classified.final;
+	return conn->classified.final && !(conn->flags & NPT_CONN_HANDSHAKE);
 }
 
 /* The program's memory behind an iterator of the kernel's; false if it is other memory. */
@@ -205,7 +213,8 @@ static __always_inline void npt_message_sent(struct sock *sk, struct npt_conn *c
 	if (conn->slot == NPT_SLOT_NONE)
 		npt_conn_own_current(conn);
 	chunk.seq = tp->write_seq;
-	npt_message_take(conn, sk, &chunk, NULL, true);
+	npt_message_take(conn, &chunk, NULL, true);
+	npt_conn_label(conn, sk);
 }
 
 /* The buffer that the current system call names, in which bytes are. */
@@ -247,7 +256,8 @@ static __noinline int npt_message_after_call(struct sock *sk, struct npt_conn *c
 	if (!tp || !npt_chunk_of_call(&chunk, bytes))
 		return 0;
 	chunk.seq = (sent ? tp->write_seq : tp->copied_seq) - bytes;
-	npt_message_take(conn, sk, &chunk, NULL, sent);
+	npt_message_take(conn, &chunk, NULL, sent);
+	npt_conn_label(conn, sk);
 	return 0;
 }
 
@@ -256,7 +266,6 @@ static __noinline int npt_datagram_heard(struct sock *sk, struct npt_conn *conn,
 					 bool sent)
 {
 	struct npt_chunk chunk = {};
-	__u32 heard;
 
 	if (!sk || !conn || !npt_chunk_of_call(&chunk, bytes))
 		return 0;
@@ -265,22 +274,20 @@ static __noinline int npt_datagram_heard(struct sock *sk, struct npt_conn *conn,
 	if (!npt_message_gather(conn, &chunk, NULL))
 		return 0;
 	npt_protocol_next(&conn->classified, &conn->message);
-	heard = npt_heard(conn);
-	if (heard)
-		npt_conn_label(conn, sk, heard);
+	conn->heard = npt_heard(conn);
+	npt_conn_label(conn, sk);
 	return 0;
 }
 
 static __always_inline void npt_message_of_packet(struct sock *sk, struct npt_conn *conn,
-						  struct tcp_sock *tp, struct sk_buff *skb)
+						  struct sk_buff *skb)
 {
 	struct tcp_skb_cb *control = (struct tcp_skb_cb *)&skb->cb;
-	struct npt_chunk chunk = { .kind = NPT_CHUNK_PACKET };
-	struct bpf_dynptr packet;
+	struct npt_chunk chunk = {};
 	__s32 offset;
 
 	chunk.seq = control->seq;
-	offset = (__s32)(tp->copied_seq - chunk.seq);
+	offset = (__s32)(BPF_CORE_READ((struct tcp_sock *)sk, copied_seq) - chunk.seq);
 	if (offset < 0)
 		offset = 0; /* what lies before it was copied just now, by the same read */
 	if ((__u32)offset >= skb->len)
@@ -288,9 +295,7 @@ static __always_inline void npt_message_of_packet(struct sock *sk, struct npt_co
 	chunk.seq += (__u32)offset;
 	chunk.size = skb->len - (__u32)offset;
 	chunk.packet_offset = (__u32)offset;
-	if (bpf_dynptr_from_skb((struct __sk_buff *)skb, 0, &packet))
-		return;
-	npt_message_take(conn, sk, &chunk, &packet, false);
+	npt_message_take(conn, &chunk, skb, false);
 }
 
 SEC("tp_btf/skb_copy_datagram_iovec")
@@ -298,15 +303,8 @@ int BPF_PROG(npt_copied, struct sk_buff *skb, int bytes)
 {
 	struct sock *sk = skb->sk;
 	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
-	struct tcp_sock *tp;
 
-	if (!conn || npt_is_understood(conn) || (conn->flags & NPT_CONN_DATAGRAM))
-		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return 0;
-	if (conn->slot == NPT_SLOT_NONE)
-		npt_conn_first_operation(sk, conn);
-	npt_message_of_packet(sk, conn, tp, skb);
+	if (conn && !npt_is_understood(conn) && !(conn->flags & NPT_CONN_DATAGRAM))
+		npt_message_of_packet(sk, conn, skb);
 	return 0;
 }

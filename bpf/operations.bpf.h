@@ -142,13 +142,17 @@ static __always_inline __u64 npt_read_took(struct npt_conn *conn, __u64 now_ns)
 static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn, int result,
 					  int flags)
 {
-	struct npt_bpf_slot *slot = npt_operation_slot(sk, conn);
 	__u64 now_ns = bpf_ktime_get_ns(), took_ns = npt_read_took(conn, now_ns);
+	bool read = result > 0 && !(flags & (MSG_PEEK | MSG_ERRQUEUE));
+	struct npt_bpf_slot *slot;
 
-	if (!slot || result <= 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
-		return;
-	if (npt_layer_protocol && !npt_sees_packets && !npt_is_understood(conn)) {
+	if (npt_layer_protocol && !npt_sees_packets && read && !npt_is_understood(conn))
 		npt_message_after_call(sk, conn, (__u32)result, false);
+	slot = npt_operation_slot(sk, conn);
+	if (!slot || !read)
+		return;
+	if (npt_layer_protocol && conn->heard) {
+		npt_conn_relabel(conn, sk);
 		slot = npt_slot(conn->slot);
 		if (!slot)
 			return;

@@ -23,6 +23,18 @@ enum npt_conn_flag {
 	NPT_CONN_HANDSHAKE = 128, /* its TLS handshake is followed */
 };
 
+/* Where we are among the TLS records of one direction. */
+struct npt_tls_stream {
+	__u32 seq;  /* of the next byte to look at */
+	__u16 left; /* bytes of the record that are still to come */
+	__u8 head[5];
+	__u8 head_length;
+	__u8 flags;   /* enum npt_tls_stream_flag */
+	__u8 records; /* told */
+	__u8 data;    /* of them, application data */
+	__u8 padding;
+};
+
 /*
  * What we keep with a socket. reported_* are the values of the socket that are in its edge already;
  * an exchange makes them the new ones, so that two walkers at once add every byte once.
@@ -45,6 +57,10 @@ struct npt_conn {
 	__u8 tls;	   /* enum npt_bpf_tls */
 	__u16 padding_speech;
 	struct npt_bpf_classified classified;
+	__u32 heard; /* a label that its edge is not looked at for yet; 0: none */
+	__u32 padding_heard;
+	__u64 tls_id; /* of events that tell of its handshake */
+	struct npt_tls_stream tls_streams[2]; /* received, sent */
 	__u64 started_ns;
 	__u64 established_ns;
 	__u64 write_started_ns;
@@ -109,6 +125,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct npt_bpf_queue);
 } npt_queues SEC(".maps");
+
+/* Records of TLS handshakes: struct npt_bpf_tls_event, cut behind its bytes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} npt_tls_events SEC(".maps");
 
 /* By slot. */
 struct {
