@@ -102,8 +102,9 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 	npt_edge_protocol_title(edge, protocol);
 	(void)npt_buffer_appendf(
 		out, ROW, process, edge->role == NPT_ROLE_SERVER ? "<-" : "->", peer, protocol,
-		short_number(edge->connections.opened + edge->connections.found, n[0],
-			     sizeof(n[0])),
+		short_number(edge->connections.opened + edge->connections.found +
+				     edge->connections.moved_in,
+			     n[0], sizeof(n[0])),
 		short_number(sum_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX), n[11],
 			     sizeof(n[11])),
 		short_number(edge->sent.bytes, n[1], sizeof(n[1])),
