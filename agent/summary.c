@@ -61,7 +61,8 @@ static void summarize_edge(const struct npt_edge *edge, struct npt_edge_summary 
 	memcpy(out->alpn, edge->tls_facts.alpn, sizeof(out->alpn));
 	memcpy(out->cipher, edge->tls_facts.cipher, sizeof(out->cipher));
 	out->connections_open = edge->connections.open;
-	out->connections_opened = edge->connections.opened + edge->connections.found;
+	out->connections_opened =
+		edge->connections.opened + edge->connections.found + edge->connections.moved_in;
 	out->connections_failed = sum_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX);
 	out->bytes_sent = edge->sent.bytes;
 	out->bytes_received = edge->received.bytes;

@@ -95,6 +95,8 @@ static void carries_what_is_spoken(void)
 	(void)snprintf(edge->protocol, sizeof(edge->protocol), "http1");
 	edge->protocol_confidence_permille = 990;
 	edge->label = 4;
+	edge->connections.opened = 5;
+	edge->connections.moved_in = 6;
 	edge->tls = NPT_TLS_YES;
 	(void)snprintf(edge->tls_facts.version, sizeof(edge->tls_facts.version), "1.2");
 	(void)snprintf(edge->tls_facts.sni, sizeof(edge->tls_facts.sni), "a.example");
@@ -104,6 +106,10 @@ static void carries_what_is_spoken(void)
 	NPT_CHECK_STR(summary->top[0].protocol, "http1");
 	NPT_CHECK_INT(summary->top[0].protocol_confidence_permille, 990);
 	NPT_CHECK_INT(summary->top[0].label, 4);
+	/* What moved from one edge to another is one connection of the pod, and of each of the two.
+	 */
+	NPT_CHECK_INT(summary->top[0].connections_opened, 11);
+	NPT_CHECK_INT(summary->connections, 5);
 	NPT_CHECK_INT(summary->top[0].tls, NPT_TLS_YES);
 	NPT_CHECK_STR(summary->top[0].tls_version, "1.2");
 	NPT_CHECK_STR(summary->top[0].sni, "a.example");

@@ -76,20 +76,6 @@ static void carries_a_summary(void)
 	pod->top[0].verdict = NPT_VERDICT_SERVER;
 	pod->top[0].confidence_permille = 1000;
 	(void)snprintf(pod->top[0].finding, sizeof(pod->top[0].finding), "slow");
-	(void)snprintf(pod->top[0].protocol, sizeof(pod->top[0].protocol), "grpc");
-	pod->top[0].protocol_confidence_permille = 999;
-	pod->top[0].label = 3;
-	pod->top[0].tls = NPT_TLS_YES;
-	(void)snprintf(pod->top[0].tls_version, sizeof(pod->top[0].tls_version), "1.3");
-	(void)snprintf(pod->top[0].sni, sizeof(pod->top[0].sni), "a.example");
-	(void)snprintf(pod->top[0].alpn, sizeof(pod->top[0].alpn), "h2");
-	(void)snprintf(pod->top[0].cipher, sizeof(pod->top[0].cipher), "TLS_X");
-	pod->tls_count = NPT_SUMMARY_TLS_MAX;
-	pod->tls[NPT_SUMMARY_TLS_MAX - 1] = (struct npt_tls_summary){ .library = "GnuTLS",
-								      .version = "3.8",
-								      .coverage = NPT_COVERAGE_FULL,
-								      .why = "w",
-								      .processes = 7 };
 	(void)snprintf(pod->unavailable[0].name, sizeof(pod->unavailable[0].name), "drops");
 	(void)snprintf(pod->unavailable[0].reason, sizeof(pod->unavailable[0].reason), "why");
 	back = round_trip(message);
@@ -109,6 +95,37 @@ static void carries_a_summary(void)
 	NPT_CHECK_INT(pod->top[0].confidence_permille, 1000);
 	NPT_CHECK_STR(pod->top[0].finding, "slow");
 	NPT_CHECK_STR(pod->unavailable[0].reason, "why");
+}
+
+static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+		npt_channel_message_new(NPT_CHANNEL_SUMMARY);
+	npt_auto(npt_channel_message_free) struct npt_channel_message *back = NULL;
+	struct npt_pod_summary *pod = npt_alloc(1, sizeof(*pod));
+
+	message->held = npt_alloc(1, sizeof(*message->held));
+	message->held_count = 1;
+	(void)snprintf(message->held[0].task_uid, sizeof(message->held[0].task_uid), "t");
+	message->held[0].pods = pod;
+	message->held[0].pods_count = 1;
+	pod->top_count = 1;
+	(void)snprintf(pod->top[0].protocol, sizeof(pod->top[0].protocol), "grpc");
+	pod->top[0].protocol_confidence_permille = 999;
+	pod->top[0].label = 3;
+	pod->top[0].tls = NPT_TLS_YES;
+	(void)snprintf(pod->top[0].tls_version, sizeof(pod->top[0].tls_version), "1.3");
+	(void)snprintf(pod->top[0].sni, sizeof(pod->top[0].sni), "a.example");
+	(void)snprintf(pod->top[0].alpn, sizeof(pod->top[0].alpn), "h2");
+	(void)snprintf(pod->top[0].cipher, sizeof(pod->top[0].cipher), "TLS_X");
+	pod->tls_count = NPT_SUMMARY_TLS_MAX;
+	pod->tls[NPT_SUMMARY_TLS_MAX - 1] = (struct npt_tls_summary){ .library = "GnuTLS",
+								      .version = "3.8",
+								      .coverage = NPT_COVERAGE_FULL,
+								      .why = "w",
+								      .processes = 7 };
+	back = round_trip(message);
+	pod = back->held[0].pods;
 	NPT_CHECK_STR(pod->top[0].protocol, "grpc");
 	NPT_CHECK_INT(pod->top[0].protocol_confidence_permille, 999);
 	NPT_CHECK_INT(pod->top[0].label, 3);
@@ -278,6 +295,7 @@ static void survives_every_cut_of_a_frame(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(carries_a_wanted_state),
 	NPT_TEST(carries_a_summary),
+	NPT_TEST(carries_what_is_spoken_and_how_much_is_seen_of_it),
 	NPT_TEST(refuses_tls_that_cannot_be),
 	NPT_TEST(tells_verdicts_of_one_name_apart),
 	NPT_TEST(refuses_a_finding_that_cannot_be),
