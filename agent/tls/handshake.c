@@ -126,6 +126,10 @@ static void take_handshake(struct npt_tls_handshake *handshake, struct npt_tls_s
 			side->finished_ns = event->time_ns;
 		return;
 	}
+	if (side->messages.hello.complete && side->messages.hello.retry && !event->captured_bytes) {
+		side->blind = true;
+		side->answer_ns = event->time_ns;
+	}
 	side->type = RECORD_HANDSHAKE;
 	side->record_left = event->record_bytes;
 	take_bytes(handshake, side, event);

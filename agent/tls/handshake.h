@@ -65,6 +65,7 @@ struct npt_tls_side {
 	uint8_t alert[2];
 	uint8_t alert_bytes;
 	bool changed;      /* sent ChangeCipherSpec */
+	bool blind;        /* server: after its HelloRetryRequest came a hello without its bytes */
 	bool sealed_alert; /* sent an alert that is encrypted */
 };
 

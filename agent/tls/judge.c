@@ -64,7 +64,7 @@ bool npt_tls_judge_ready(const struct npt_tls_handshake *handshake)
 {
 	const struct npt_tls_hello *hello = &handshake->server.messages.hello;
 
-	return hello->complete && !hello->retry;
+	return hello->complete && (!hello->retry || handshake->server.blind);
 }
 
 void npt_tls_judge_alert(struct npt_tls_handshake *handshake, uint16_t code, bool sent)
@@ -189,7 +189,8 @@ static void judge_13(struct npt_tls_handshake *handshake, bool final)
 		return;
 	}
 	if (client->sealed_count == 0) {
-		if (final && lengths.finished && ends_in_alert(server, lengths.alert))
+		if (final && lengths.finished && !client->gone &&
+		    ends_in_alert(server, lengths.alert))
 			fail_encrypted(handshake, false);
 		return;
 	}

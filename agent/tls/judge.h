@@ -6,7 +6,11 @@
  */
 #include "agent/tls/handshake.h"
 
-/* The ServerHello proper is known, and with it the version: everything else depends on it. */
+/*
+ * The ServerHello proper is known, and with it the version: everything else depends on it. If it
+ * came without its bytes, a HelloRetryRequest has said the same before, but for a key that is
+ * accepted.
+ */
 bool npt_tls_judge_ready(const struct npt_tls_handshake *handshake);
 /* Sets the outcome and what is valid with it, if they can be told; final: nothing more will come.
  */
