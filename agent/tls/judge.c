@@ -77,7 +77,8 @@ void npt_tls_judge_alert(struct npt_tls_handshake *handshake, uint16_t code, boo
 
 static void complete(struct npt_tls_handshake *handshake, uint64_t end_ns)
 {
-	uint64_t begin_ns = handshake->client.hello_ns;
+	const struct npt_tls_side *client = &handshake->client;
+	uint64_t begin_ns = client->messages.hellos > 0 ? client->hello_ns : 0;
 
 	handshake->outcome = NPT_HANDSHAKE_COMPLETED;
 	handshake->timed = begin_ns > 0 && end_ns >= begin_ns;
