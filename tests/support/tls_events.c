@@ -78,7 +78,8 @@ static struct npt_bpf_tls_event *next_event(struct npt_test_events *events,
 	const struct npt_test_telling *telling = direction->telling;
 	struct npt_bpf_tls_event *event;
 
-	events->events = npt_realloc(events->events, events->count + 1, sizeof(*event));
+	if ((events->count & (events->count - 1)) == 0) /* full at each power of two */
+		events->events = npt_realloc(events->events, 2 * events->count + 1, sizeof(*event));
 	event = &events->events[events->count++];
 	memset(event, 0, sizeof(*event));
 	event->connection = telling->connection;
@@ -143,30 +144,36 @@ static void tell_direction(const struct npt_test_conversation *conversation,
 	free(direction.bytes);
 }
 
-/* Stable: what has the same time stays in its direction's order. */
-static void sort_by_time(struct npt_test_events *events)
+/* Two directions, each in its order, become one in the order of time. */
+static void merge_by_time(struct npt_test_events *events, size_t second)
 {
-	for (size_t i = 1; i < events->count; i++) {
-		struct npt_bpf_tls_event moved = events->events[i];
-		size_t at = i;
+	struct npt_bpf_tls_event *merged = npt_alloc(2 * events->count + 1, sizeof(*merged));
+	size_t left = 0, right = second;
 
-		for (; at > 0 && events->events[at - 1].time_ns > moved.time_ns; at--)
-			events->events[at] = events->events[at - 1];
-		events->events[at] = moved;
+	for (size_t i = 0; i < events->count; i++) {
+		bool from_right = left == second ||
+				  (right < events->count &&
+				   events->events[right].time_ns < events->events[left].time_ns);
+
+		merged[i] = events->events[from_right ? right++ : left++];
 	}
+	free(events->events);
+	events->events = merged;
 }
 
 void npt_test_tell(const struct npt_test_conversation *conversation,
 		   const struct npt_test_telling *telling, struct npt_test_events *events_ret)
 {
 	const struct direction none = { .conversation = conversation, .telling = telling };
+	size_t second;
 	bool first_client = telling->order != NPT_TEST_SERVER_FIRST;
 
 	memset(events_ret, 0, sizeof(*events_ret));
 	tell_direction(conversation, telling, first_client, events_ret);
+	second = events_ret->count;
 	tell_direction(conversation, telling, !first_client, events_ret);
 	if (telling->order == NPT_TEST_BY_TIME)
-		sort_by_time(events_ret);
+		merge_by_time(events_ret, second);
 	if (telling->closed)
 		next_event(events_ret, &none, NPT_TLS_CLOSED, 0)->from = NPT_FROM_UNKNOWN;
 }
