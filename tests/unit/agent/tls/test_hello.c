@@ -3,6 +3,8 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/cleanup.h"
+#include "lib/core/parse.h"
+#include "tests/support/client_hellos.h"
 #include "tests/support/test.h"
 
 #define NO_EXTENSIONS 47 /* bytes of begin_client() before them */
@@ -288,6 +290,56 @@ static void hellos_without_extensions_are_hellos(void)
 	NPT_CHECK(hello.malformed);
 }
 
+static size_t from_hex(const char *hex, uint8_t *out)
+{
+	size_t size = 0;
+
+	for (; hex[0]; hex += 2) {
+		const char digits[] = { hex[0], hex[1], '\0' };
+		uint64_t value = 0;
+
+		NPT_CHECK_INT(npt_parse_hex_u64(digits, &value), 0);
+		out[size++] = (uint8_t)value;
+	}
+	return size;
+}
+
+/* One byte less at a time; where its extensions would begin it is a hello of old. */
+static void check_truncated(const uint8_t *bytes, size_t size)
+{
+	struct npt_tls_hello hello;
+	size_t complete = 0;
+
+	while (--size > 0) {
+		read_in_pieces(&hello, false, bytes, size, size);
+		complete += hello.complete;
+		NPT_CHECK_STR(hello.sni, "");
+	}
+	NPT_CHECK_INT(complete, 1);
+}
+
+static void reads_the_hellos_of_real_clients(void)
+{
+	static uint8_t bytes[4096];
+
+	for (size_t i = 0; i < NPT_TEST_CLIENT_HELLOS; i++) {
+		const struct npt_test_client_hello *client = &npt_test_client_hellos[i];
+		size_t size = from_hex(client->hex, bytes);
+
+		for (size_t piece = 1; piece <= size; piece = 3 * piece + 1) {
+			struct npt_tls_hello hello;
+
+			read_in_pieces(&hello, false, bytes + 4, size - 4, piece);
+			NPT_CHECK(hello.complete && !hello.malformed && !hello.sni_refused);
+			NPT_CHECK_STR(hello.sni, "localhost");
+			NPT_CHECK_STR(hello.alpn.text, client->alpn);
+			NPT_CHECK_INT(hello.alpn.refused, 0);
+			NPT_CHECK(!hello.psk && !hello.early_data);
+		}
+		check_truncated(bytes + 4, size - 4);
+	}
+}
+
 static const struct npt_test tests[] = {
 	NPT_TEST(reads_a_hello_in_any_pieces),
 	NPT_TEST(holes_do_no_harm_where_nothing_of_interest_is),
@@ -296,6 +348,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(refuses_names_that_no_host_has),
 	NPT_TEST(leaves_out_protocols_that_are_not_printable),
 	NPT_TEST(long_lists_are_read_as_far_as_they_are_kept),
+	NPT_TEST(reads_the_hellos_of_real_clients),
 	NPT_TEST(hellos_without_extensions_are_hellos),
 };
 
