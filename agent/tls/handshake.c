@@ -84,7 +84,7 @@ static void take_alert(struct npt_tls_handshake *handshake, const struct npt_tls
 		handshake->refused++;
 		return;
 	}
-	if (code == NPT_TLS_ALERT_CLOSE_NOTIFY || handshake->outcome == NPT_HANDSHAKE_COMPLETED)
+	if (code == NPT_TLS_ALERT_CLOSE_NOTIFY)
 		return;
 	npt_tls_judge_alert(handshake, code, sent);
 	if (level == LEVEL_FATAL || (is_13(handshake) && code != USER_CANCELED))
@@ -101,8 +101,6 @@ static void take_bytes(struct npt_tls_handshake *handshake, struct npt_tls_side 
 	side->record_left = (uint16_t)(side->record_left - event->captured_bytes);
 	if (side->type == RECORD_HANDSHAKE) {
 		npt_tls_messages_feed(messages, event->bytes, event->captured_bytes);
-		if (messages->lost && messages->hellos == 0)
-			side->gone = true;
 		if (!ready && npt_tls_judge_ready(handshake))
 			handshake->server.answer_ns = event->time_ns;
 	}
@@ -142,6 +140,8 @@ static void take_record(struct npt_tls_handshake *handshake, struct npt_tls_side
 		npt_tls_messages_feed(&side->messages, NULL, side->record_left);
 	side->type = 0;
 	side->record_left = 0;
+	if (handshake->outcome == NPT_HANDSHAKE_FAILED && event->type != RECORD_ALERT)
+		return;
 	if (event->type == RECORD_HANDSHAKE) {
 		take_handshake(handshake, side, event);
 	} else if (event->type == RECORD_ALERT && event->record_bytes == sizeof(side->alert)) {
@@ -222,7 +222,9 @@ static void end(struct npt_tls_handshake *handshake)
 void npt_tls_handshake_feed(struct npt_tls_handshake *handshake,
 			    const struct npt_bpf_tls_event *event)
 {
-	if (handshake->foreign)
+	/* What was found out stays: of one that failed, only further alerts are of interest. */
+	if (handshake->foreign || handshake->outcome == NPT_HANDSHAKE_COMPLETED ||
+	    handshake->outcome == NPT_HANDSHAKE_UNSEEN)
 		return;
 	if (event->kind == NPT_TLS_CLOSED) {
 		end(handshake);

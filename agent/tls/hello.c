@@ -12,7 +12,8 @@
 #include "lib/core/cleanup.h"
 
 #define SESSION_ID_MAX 32
-#define FIXED_BYTES    35 /* version, random, length of the session id */
+#define DRAFT_MAJOR    0x7f /* of TLS 1.3 */
+#define FIXED_BYTES    35   /* version, random, length of the session id */
 
 enum step {
 	STEP_FIXED,
@@ -126,7 +127,7 @@ static bool read_versions(struct npt_tls_hello *hello)
 	if (hello->extension_bytes != 2)
 		return false;
 	hello->version = two(hello->bytes);
-	return true;
+	return hello->bytes[0] == 3 || hello->bytes[0] == DRAFT_MAJOR;
 }
 
 static const struct {
@@ -152,7 +153,7 @@ static bool on_fixed(struct npt_tls_hello *hello)
 
 	hello->version = two(hello->bytes);
 	hello->retry = hello->server && memcmp(hello->bytes + 2, retry_random, 32) == 0;
-	if (id_bytes > SESSION_ID_MAX)
+	if (id_bytes > SESSION_ID_MAX || hello->bytes[0] != 3)
 		return false;
 	return hello->server ? expect(hello, STEP_CHOICE, id_bytes, 3)
 			     : expect(hello, STEP_CIPHERS, id_bytes, 2);

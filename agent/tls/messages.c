@@ -25,6 +25,14 @@ static bool is_hello(const struct npt_tls_messages *messages)
 	return messages->type == (messages->server ? NPT_TLS_SERVER_HELLO : NPT_TLS_CLIENT_HELLO);
 }
 
+/* A second one is the answer to a HelloRetryRequest, or that request was the first. */
+static bool too_many_hellos(const struct npt_tls_messages *messages)
+{
+	if (messages->server)
+		return messages->hellos > 0 && !(messages->hello.complete && messages->hello.retry);
+	return messages->hellos > 1;
+}
+
 static void begin(struct npt_tls_messages *messages)
 {
 	const uint8_t *head = messages->head;
@@ -32,6 +40,10 @@ static void begin(struct npt_tls_messages *messages)
 	messages->head_bytes = 0;
 	messages->type = head[0];
 	messages->left = (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3];
+	if (is_hello(messages) && too_many_hellos(messages)) {
+		messages->lost = true;
+		return;
+	}
 	if (is_hello(messages)) {
 		messages->hellos++;
 		npt_tls_hello_begin(&messages->hello, messages->server, messages->left);

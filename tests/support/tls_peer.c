@@ -202,8 +202,9 @@ static void shake(struct pair *pair, bool early)
 	unsigned char data[256];
 	size_t done;
 
+	/* As long as a Finished with SHA-384: the length alone does not tell them apart. */
 	if (early)
-		must(SSL_write_early_data(pair->client, "early bird", 10, &done) == 1);
+		must(SSL_write_early_data(pair->client, memset(data, 'e', 52), 52, &done) == 1);
 	for (int i = 0; i < 16; i++) {
 		bool moved;
 

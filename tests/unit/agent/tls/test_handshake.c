@@ -404,6 +404,96 @@ static void a_close_before_the_end_is_a_failure_without_alert(void)
 	}
 }
 
+/* Keeps so many flights, and lets the client say one more thing. */
+static void cut(struct npt_test_tls *tls, size_t flights, const void *bytes, size_t size_bytes)
+{
+	while (tls->said.count > flights)
+		free(tls->said.flights[--tls->said.count].bytes);
+	npt_test_conversation_add(&tls->said, true, tls->said.flights[flights - 1].time_ns + 1,
+				  bytes, size_bytes);
+}
+
+static void a_polite_close_before_the_end_is_a_failure_without_alert(void)
+{
+	static const uint8_t close_notify[] = { 21, 3, 3, 0, 2, 1, 0 };
+	static const uint8_t sealed[] = { 21, 3, 3, 0, 4, 1, 2, 3, 4 };
+	const struct npt_test_tls_options options = { .version_max = TLS12, .sni = "server" };
+	struct expected expected = { .outcome = NPT_HANDSHAKE_FAILED };
+	struct npt_test_tls tls;
+
+	npt_test_tls_talk(&ca, &options, &tls);
+	cut(&tls, 1, close_notify, sizeof(close_notify));
+	check_told(&tls, &options, &expected);
+	npt_test_conversation_done(&tls.said);
+	/* What it said after its ChangeCipherSpec nobody can know. */
+	npt_test_tls_talk(&ca, &options, &tls);
+	cut(&tls, 3, sealed, sizeof(sealed));
+	expected.alert = "encrypted";
+	expected.alert_by_client = true;
+	check_told(&tls, &options, &expected);
+	npt_test_conversation_done(&tls.said);
+}
+
+static void a_warning_ends_nothing(void)
+{
+	static const uint8_t warning[] = { 21, 3, 3, 0, 2, 1, 112 };
+	const struct npt_test_tls_options options = { .version_max = TLS12 };
+	const struct npt_test_telling telling = { .connection = 1 };
+	struct npt_tls_handshake handshake;
+	struct npt_test_tls tls, warned = { 0 };
+
+	npt_test_tls_talk(&ca, &options, &tls);
+	for (size_t i = 0; i < tls.said.count; i++) {
+		const struct npt_test_flight *flight = &tls.said.flights[i];
+
+		if (i == 1)
+			npt_test_conversation_add(&warned.said, false, flight->time_ns, warning,
+						  sizeof(warning));
+		npt_test_conversation_add(&warned.said, flight->from_client, flight->time_ns,
+					  flight->bytes, flight->size_bytes);
+	}
+	hear(&warned, &telling, &handshake);
+	NPT_CHECK_INT(handshake.outcome, NPT_HANDSHAKE_COMPLETED);
+	NPT_CHECK_INT(handshake.alerts_count, 1);
+	NPT_CHECK_INT(handshake.alerts[0].code, 112);
+	NPT_CHECK(!handshake.alerts[0].sent);
+	npt_test_conversation_done(&warned.said);
+	npt_test_conversation_done(&tls.said);
+}
+
+/* The kernel may tell only the first pieces of a long record; certificates are long. */
+static void the_end_of_a_certificate_is_not_needed(void)
+{
+	const struct npt_test_tls_options options = { .version_max = TLS12,
+						      .client_certificate = "client",
+						      .ask_certificate = true };
+	const struct npt_test_telling telling = { .connection = 1, .piece_bytes = 100 };
+	struct npt_tls_handshake handshake;
+	struct npt_test_events events;
+	struct npt_test_tls tls;
+	size_t dropped = 0;
+
+	npt_test_tls_talk(&ca, &options, &tls);
+	npt_test_tell(&tls.said, &telling, &events);
+	npt_tls_handshake_init(&handshake);
+	for (size_t i = 0; i < events.count; i++) {
+		const struct npt_bpf_tls_event *event = &events.events[i];
+
+		if (event->kind == NPT_TLS_PIECE && event->record_bytes > 350 &&
+		    event->from == NPT_FROM_SERVER)
+			dropped++;
+		else
+			npt_tls_handshake_feed(&handshake, event);
+	}
+	NPT_CHECK(dropped > 0);
+	NPT_CHECK_INT(handshake.outcome, NPT_HANDSHAKE_COMPLETED);
+	NPT_CHECK_INT(handshake.certificate_asked, NPT_TLS_ANSWER_YES);
+	NPT_CHECK_INT(handshake.certificate_quality, NPT_QUALITY_EXACT);
+	NPT_CHECK(!handshake.resumed);
+	npt_test_events_done(&events);
+	npt_test_conversation_done(&tls.said);
+}
+
 /* Nothing that was missed may turn a handshake that went well into a failed one. */
 static void what_was_missed_is_neither_completed_nor_failed(void)
 {
@@ -477,6 +567,9 @@ int main(int argc, char **argv)
 		NPT_TEST(failures_have_the_name_of_their_alert),
 		NPT_TEST(an_encrypted_record_of_two_bytes_is_an_alert),
 		NPT_TEST(a_close_before_the_end_is_a_failure_without_alert),
+		NPT_TEST(a_polite_close_before_the_end_is_a_failure_without_alert),
+		NPT_TEST(a_warning_ends_nothing),
+		NPT_TEST(the_end_of_a_certificate_is_not_needed),
 		NPT_TEST(what_was_missed_is_neither_completed_nor_failed),
 		NPT_TEST(connections_older_than_the_measurement_have_no_handshake),
 	};

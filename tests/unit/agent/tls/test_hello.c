@@ -276,6 +276,33 @@ static void long_lists_are_read_as_far_as_they_are_kept(void)
 	NPT_CHECK(hello.malformed);
 }
 
+static void half_a_suite_is_no_list(void)
+{
+	static struct hello_maker maker;
+	struct npt_tls_hello hello;
+	size_t begin = begin_client(&maker);
+
+	memmove(maker.bytes + 44, maker.bytes + 45, begin - 45);
+	maker.bytes[40] = 3;
+	read_in_pieces(&hello, false, maker.bytes, begin - 1, 9);
+	NPT_CHECK(hello.malformed);
+}
+
+static void versions_that_are_not_tls_are_refused(void)
+{
+	static const uint8_t wrong[] = { 0, 1, 2, 4, 0x7f, 0xfe, 0xff };
+	static struct hello_maker maker;
+	struct npt_tls_hello hello;
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(wrong); i++) {
+		size_t begin = begin_client(&maker);
+
+		maker.bytes[0] = wrong[i];
+		read_in_pieces(&hello, false, maker.bytes, begin, 9);
+		NPT_CHECK(hello.malformed);
+	}
+}
+
 static void hellos_without_extensions_are_hellos(void)
 {
 	static struct hello_maker maker;
@@ -348,6 +375,8 @@ static const struct npt_test tests[] = {
 	NPT_TEST(refuses_names_that_no_host_has),
 	NPT_TEST(leaves_out_protocols_that_are_not_printable),
 	NPT_TEST(long_lists_are_read_as_far_as_they_are_kept),
+	NPT_TEST(half_a_suite_is_no_list),
+	NPT_TEST(versions_that_are_not_tls_are_refused),
 	NPT_TEST(reads_the_hellos_of_real_clients),
 	NPT_TEST(hellos_without_extensions_are_hellos),
 };
