@@ -5,9 +5,10 @@
  *
  * When a direction is encrypted: in TLS 1.2 and older after its ChangeCipherSpec. In TLS 1.3 that
  * record means nothing, handshake records are always in clear, and encrypted ones look like
- * application data. A client's direction alone does not say which version it is: after its
- * ChangeCipherSpec comes a second ClientHello (TLS 1.3, asked by a HelloRetryRequest) or Finished
- * (TLS 1.2, resumed), told apart by its first bytes.
+ * application data. A client's direction alone does not say which version it is: if what follows
+ * its ChangeCipherSpec is taken for the Finished of TLS 1.2, but was a second ClientHello of
+ * TLS 1.3, no harm is done: it repeats the first one, and the time of that Finished is not looked
+ * at.
  */
 #include "agent/tls/handshake.h"
 
@@ -48,16 +49,6 @@ uint16_t npt_tls_handshake_version(const struct npt_tls_handshake *handshake)
 	const struct npt_tls_hello *hello = &handshake->server.messages.hello;
 
 	return hello->complete ? hello->version : 0;
-}
-
-/* A client's second hello, where Finished would be the other choice. */
-static bool looks_like_hello(const struct npt_bpf_tls_event *event)
-{
-	const __u8 *bytes = event->bytes;
-
-	return event->captured_bytes >= 6 && bytes[0] == NPT_TLS_CLIENT_HELLO && bytes[4] == 3 &&
-	       ((uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3]) + 4 >=
-		       event->record_bytes;
 }
 
 static void remember(struct npt_tls_handshake *handshake, struct npt_tls_side *side,
@@ -118,8 +109,7 @@ static void take_handshake(struct npt_tls_handshake *handshake, struct npt_tls_s
 {
 	if (!side->hello_ns)
 		side->hello_ns = event->time_ns;
-	if (side->changed && !is_13(handshake) &&
-	    (side == &handshake->server || !looks_like_hello(event))) {
+	if (side->changed && !is_13(handshake)) {
 		if (!side->finished_ns)
 			side->finished_ns = event->time_ns;
 		return;

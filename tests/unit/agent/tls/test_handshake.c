@@ -523,6 +523,33 @@ static void what_was_missed_is_neither_completed_nor_failed(void)
 	}
 }
 
+/* One that is over is over: whatever comes in clear after it is none of ours. */
+static void nothing_changes_what_is_completed(void)
+{
+	static const uint8_t alert[] = { 21, 3, 3, 0, 2, 2, 40 };
+	const struct npt_test_tls_options options = { .sni = "first" },
+					  other = { .sni = "second", .version_max = TLS12 };
+	const struct npt_test_telling telling = { .connection = 1 };
+	struct npt_tls_handshake handshake;
+	struct npt_test_tls tls, later;
+
+	npt_test_tls_talk(&ca, &options, &tls);
+	npt_test_tls_talk(&ca, &other, &later);
+	for (size_t i = 0; i < later.said.count; i++)
+		npt_test_conversation_add(&tls.said, later.said.flights[i].from_client,
+					  later.said.flights[i].time_ns + 1000000000,
+					  later.said.flights[i].bytes,
+					  later.said.flights[i].size_bytes);
+	npt_test_conversation_add(&tls.said, true, UINT64_C(9000000000), alert, sizeof(alert));
+	hear(&tls, &telling, &handshake);
+	NPT_CHECK_INT(handshake.outcome, NPT_HANDSHAKE_COMPLETED);
+	NPT_CHECK_STR(handshake.client.messages.hello.sni, "first");
+	NPT_CHECK_INT(npt_tls_handshake_version(&handshake), TLS1_3_VERSION);
+	NPT_CHECK_INT(handshake.alerts_count, 0);
+	npt_test_conversation_done(&later.said);
+	npt_test_conversation_done(&tls.said);
+}
+
 static void connections_older_than_the_measurement_have_no_handshake(void)
 {
 	for (int version = TLS12; version <= TLS1_3_VERSION; version++) {
@@ -571,6 +598,7 @@ int main(int argc, char **argv)
 		NPT_TEST(a_warning_ends_nothing),
 		NPT_TEST(the_end_of_a_certificate_is_not_needed),
 		NPT_TEST(what_was_missed_is_neither_completed_nor_failed),
+		NPT_TEST(nothing_changes_what_is_completed),
 		NPT_TEST(connections_older_than_the_measurement_have_no_handshake),
 	};
 	int r;

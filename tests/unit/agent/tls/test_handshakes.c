@@ -193,7 +193,7 @@ static void inner_protocols_are_told_once_they_are_known(void)
 }
 
 /* TLS 1.3: the server's word on the client's certificate may never come. */
-static void a_handshake_that_waits_is_settled(void)
+static void check_settled(bool forgotten)
 {
 	npt_auto(npt_tls_handshakes_free) struct npt_tls_handshakes *table =
 		npt_tls_handshakes_new(16);
@@ -215,11 +215,28 @@ static void a_handshake_that_waits_is_settled(void)
 	NPT_CHECK_INT(edge->handshakes.count, 0);
 	npt_tls_handshakes_settle(table, last_ns + NPT_TLS_SETTLE_NS - 1);
 	NPT_CHECK(!npt_tls_handshakes_take(table, 2, edge));
+	if (forgotten)
+		npt_tls_handshakes_forget(table, 2); /* another edge's by now */
 	npt_tls_handshakes_settle(table, last_ns + NPT_TLS_SETTLE_NS);
+	if (forgotten) {
+		NPT_CHECK(!npt_tls_handshakes_take(table, 2, edge));
+		npt_test_events_done(&events);
+		return;
+	}
 	NPT_CHECK(npt_tls_handshakes_take(table, 2, edge));
 	NPT_CHECK_INT(edge->handshakes.count, 1);
 	NPT_CHECK_INT(edge->handshakes.client_certificates, 1);
 	npt_test_events_done(&events);
+}
+
+static void a_handshake_that_waits_is_settled(void)
+{
+	check_settled(false);
+}
+
+static void nothing_is_settled_for_an_edge_that_is_forgotten(void)
+{
+	check_settled(true);
 }
 
 static void the_oldest_connection_makes_room(void)
@@ -295,6 +312,7 @@ int main(int argc, char **argv)
 		NPT_TEST(a_slot_that_is_forgotten_has_nothing),
 		NPT_TEST(inner_protocols_are_told_once_they_are_known),
 		NPT_TEST(a_handshake_that_waits_is_settled),
+		NPT_TEST(nothing_is_settled_for_an_edge_that_is_forgotten),
 		NPT_TEST(the_oldest_connection_makes_room),
 		NPT_TEST(what_no_kernel_tells_is_counted),
 	};

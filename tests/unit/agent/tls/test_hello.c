@@ -225,11 +225,17 @@ static void leaves_out_protocols_that_are_not_printable(void)
 		const char *text; /* NULL: refused as a whole */
 		uint32_t refused;
 	} cases[] = {
-		{ "\0\3\2h2", 5, "h2", 0 },     { "\0\6\2\x1a\x1a\2h2", 8, "h2", 1 },
-		{ "\0\6\2a,\2h2", 8, "h2", 1 }, { "\0\4\0\2h2", 6, "h2", 1 },
-		{ "\0\0", 2, "", 0 },           { "\0\3\3h2", 5, NULL, 0 },
-		{ "\0\4\2h2", 5, NULL, 0 },     { "\0\2\2h2", 5, NULL, 0 },
-		{ "\0", 1, NULL, 0 },           { "", 0, NULL, 0 },
+		{ "\0\3\2h2", 5, "h2", 0 },
+		{ "\0\6\2\x1a\x1a\2h2", 8, "h2", 1 },
+		{ "\0\6\2a,\2h2", 8, "h2", 1 },
+		{ "\0\6\2a \2h2", 8, "h2", 1 },
+		{ "\0\4\0\2h2", 6, "h2", 1 },
+		{ "\0\0", 2, "", 0 },
+		{ "\0\3\3h2", 5, NULL, 0 },
+		{ "\0\4\2h2", 5, NULL, 0 },
+		{ "\0\2\2h2", 5, NULL, 0 },
+		{ "\0", 1, NULL, 0 },
+		{ "", 0, NULL, 0 },
 	};
 	static struct hello_maker maker;
 	struct npt_tls_hello hello;
