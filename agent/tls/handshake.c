@@ -12,7 +12,6 @@
  */
 #include "agent/tls/handshake.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/tls/judge.h"
@@ -286,22 +285,23 @@ bool npt_tls_handshake_inner(const struct npt_tls_handshake *handshake,
 static void write_names(const char *lead, const struct npt_tls_alpn *alpn,
 			char text_ret[NPT_ALPN_BYTES])
 {
-	const char *names = alpn->text;
-	size_t used = strlen(lead), room = NPT_ALPN_BYTES - 1, length = strlen(names);
+	size_t used = strlen(lead), room = NPT_ALPN_BYTES - 1 - used, length = strlen(alpn->text);
+	bool all = length <= room && !alpn->more;
+	const char *rest = "";
 
 	if (length == 0)
 		return;
-	if (used + length > room || alpn->more) {
+	if (!all) {
 		room -= strlen(",...");
-		if (length > room - used)
-			length = room - used;
-		while (length > 0 && names[length] != ',' && names[length] != '\0')
+		if (length > room)
+			length = room;
+		while (length > 0 && alpn->text[length] != ',' && alpn->text[length] != '\0')
 			length--;
-		(void)snprintf(text_ret, NPT_ALPN_BYTES, "%s%.*s%s...", lead, (int)length, names,
-			       length ? "," : "");
-		return;
+		rest = length ? ",..." : "...";
 	}
-	(void)snprintf(text_ret, NPT_ALPN_BYTES, "%s%.*s", lead, (int)length, names);
+	memcpy(text_ret, lead, used);
+	memcpy(text_ret + used, alpn->text, length);
+	memcpy(text_ret + used + length, rest, strlen(rest) + 1);
 }
 
 void npt_tls_handshake_alpn(const struct npt_tls_handshake *handshake,

@@ -109,6 +109,15 @@ static void use_certificate(SSL_CTX *context, const struct npt_test_ca *ca, cons
 	must(SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1);
 }
 
+/* OpenSSL's macros want text that is not constant. */
+static void set_groups(SSL_CTX *context, const char *names)
+{
+	npt_auto_free char *copy = names ? npt_strdup(names) : NULL;
+
+	if (copy)
+		must(SSL_CTX_set1_groups_list(context, copy) == 1);
+}
+
 void *npt_test_tls_server(const struct npt_test_ca *ca, const struct npt_test_tls_options *options)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -117,8 +126,7 @@ void *npt_test_tls_server(const struct npt_test_ca *ca, const struct npt_test_tl
 	set_common(context, options);
 	use_certificate(context, ca, "server");
 	(void)SSL_CTX_set_session_id_context(context, (const unsigned char *)"npt", 3);
-	if (options->server_groups)
-		must(SSL_CTX_set1_groups_list(context, options->server_groups) == 1);
+	set_groups(context, options->server_groups);
 	if (options->ask_certificate || options->ask_kindly)
 		SSL_CTX_set_verify(
 			context,
@@ -147,12 +155,12 @@ void npt_test_tls_session_free(void *session)
 static SSL *client_new(const struct npt_test_ca *ca, const struct npt_test_tls_options *options)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	npt_auto_free char *sni = options->sni ? npt_strdup(options->sni) : NULL;
 	unsigned char alpn[256];
 	SSL *ssl;
 
 	set_common(context, options);
-	if (options->client_groups)
-		must(SSL_CTX_set1_groups_list(context, options->client_groups) == 1);
+	set_groups(context, options->client_groups);
 	if (options->client_certificate)
 		use_certificate(context, ca, options->client_certificate);
 	if (!options->distrust)
@@ -161,8 +169,8 @@ static SSL *client_new(const struct npt_test_ca *ca, const struct npt_test_tls_o
 	if (options->psk)
 		SSL_CTX_set_psk_client_callback(context, client_psk);
 	ssl = SSL_new(context);
-	if (options->sni)
-		must(SSL_set_tlsext_host_name(ssl, options->sni) == 1);
+	if (sni)
+		must(SSL_set_tlsext_host_name(ssl, sni) == 1);
 	if (options->client_alpn)
 		must(SSL_set_alpn_protos(ssl, alpn,
 					 (unsigned int)alpn_wire(options->client_alpn, alpn,
