@@ -119,7 +119,7 @@ static void run_conversation(const uint8_t *data, size_t size)
 	}
 	hear(&said, &telling, table, &whole);
 	telling.connection = 1;
-	telling.piece_bytes = 1U + (data[0] >> 5 & 3) * 13U;
+	telling.piece_bytes = 3U + (data[0] >> 5 & 3) * 13U;
 	hear(&said, &telling, table, &split);
 	must(same(&whole, &split));
 	check_edge(table, 2);

@@ -86,7 +86,7 @@ static void check_alerts(const struct expected *expected, bool at_server,
 static void check_told(const struct npt_test_tls *tls, const struct npt_test_tls_options *options,
 		       const struct expected *expected)
 {
-	static const size_t pieces[] = { 0, 1, 7, 100 };
+	static const size_t pieces[] = { 0, 3, 100 };
 	struct npt_tls_handshake handshake;
 
 	for (int i = 0; i < 2 * 2 * 3 * (int)NPT_ARRAY_SIZE(pieces); i++) {
