@@ -67,6 +67,9 @@ NPT_PROTOCOL_INLINE __u64 npt_mysql_command(const struct npt_bpf_message *messag
 		at = bytes[4] == 3 && bytes[5] == 0 && bytes[6] == 1 ? 7 : 5;
 		if (length < 5 || message->size > length + 4 || !npt_protocol_sql(message, at))
 			return 0;
+		/* The whole of it, or as much as can be seen. */
+		if (message->size < length + 4 && !npt_is_full(message))
+			return 0;
 		return NPT_IS_SURELY(NPT_PROTOCOL_MYSQL);
 	case 0x17: /* COM_STMT_EXECUTE: statement, flags, always one iteration */
 		return length >= 10 && npt_le32(message, 5) < 0x10000 && bytes[9] < 8 &&
@@ -93,9 +96,10 @@ NPT_PROTOCOL_INLINE __u64 npt_mysql_response(const struct npt_bpf_message *messa
 	const __u8 *bytes = message->bytes;
 	__u32 length = npt_le24(message, 0);
 
-	/* Columns: their count, then their definitions, which begin with the catalog "def". */
-	if (length == 1 && bytes[3] == 1 && bytes[4] && bytes[8] == 2 && bytes[9] == 3 &&
-	    npt_be24(message, 10) == NPT_WORD(0, 'd', 'e', 'f'))
+	/* Columns: how many, then their definitions, which begin with the catalog "def". */
+	if (length && length < 4 && bytes[3] == 1 && bytes[4] &&
+	    npt_byte(message, length + 7) == 2 &&
+	    npt_be32(message, length + 8) == NPT_WORD(3, 'd', 'e', 'f'))
 		return NPT_IS_SURELY(NPT_PROTOCOL_MYSQL);
 	if (bytes[3] > 8 || length < 3 || length > 1024)
 		return 0;
@@ -205,7 +209,8 @@ NPT_PROTOCOL_INLINE __u64 npt_postgresql_client(const struct npt_bpf_message *me
 	const __u8 *bytes = message->bytes;
 	__u32 at;
 
-	if (bytes[0] == 'Q' && npt_protocol_sql(message, 5))
+	if (bytes[0] == 'Q' && npt_protocol_sql(message, 5) &&
+	    (npt_be32(message, 1) + 1 == message->size || npt_is_full(message)))
 		return NPT_IS_SURELY(NPT_PROTOCOL_POSTGRESQL);
 	if (bytes[0] == 'P') { /* the statement's name, often none, and its text */
 		at = (__u32)npt_protocol_span(message, 5, NPT_VISIBLE);
@@ -225,12 +230,15 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_postgresql(const struct npt_bpf_message
 
 	if (!message)
 		return 0;
-	if (npt_is_first(message) && npt_by_client(message) && npt_postgresql_is_start(message))
+	/* Not only at first: it may come after a refused request for TLS. */
+	if (npt_by_client(message) && npt_postgresql_is_start(message))
 		return NPT_IS_SURELY(NPT_PROTOCOL_POSTGRESQL);
 	if (npt_is_first(message) && message->from == NPT_FROM_CLIENT)
 		return 0;
 	if (!npt_protocol_postgresql_head(message, 0))
 		return 0;
+	if (npt_is_first(message)) /* "who are you?", or an error */
+		return npt_postgresql_server(message);
 	if (npt_by_server(message))
 		verdict |= npt_postgresql_server(message);
 	if (npt_by_client(message))
