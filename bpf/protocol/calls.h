@@ -76,7 +76,7 @@ NPT_PROTOCOL_INLINE __u32 npt_memcached_extras(__u32 operation)
 NPT_PROTOCOL_FUNCTION __u64 npt_protocol_memcached_binary(const struct npt_bpf_message *message)
 {
 	const __u8 *bytes;
-	__u32 operation, key, extras, body, expected;
+	__u32 operation, key, extras, status, body, expected;
 
 	if (!message || (message->bytes[0] & 0xfe) != 0x80 || message->length < 16)
 		return 0;
@@ -84,24 +84,26 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_memcached_binary(const struct npt_bpf_m
 	operation = bytes[1];
 	key = npt_be16(message, 2);
 	extras = bytes[4];
+	status = npt_be16(message, 6);
 	body = npt_be32(message, 8);
 	expected = npt_memcached_extras(operation);
 	if (bytes[5] || expected == 255 || body > 0x01000000)
 		return 0;
-	if (bytes[0] == 0x80)
-		return npt_by_client(message) && !npt_be16(message, 6) && extras == expected &&
-				       key && key <= 250 &&
-				       (expected || operation == 0x0e || operation == 0x0f ||
-							operation >= 0x19
-						? body >= key + extras
-						: body == key)
-			       ? NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED)
-			       : 0;
+	if (bytes[0] == 0x80) {
+		if (!npt_by_client(message) || status || extras != expected || !key || key > 250 ||
+		    body < key + extras || npt_byte(message, 24 + extras) < '!')
+			return 0;
+		/* Nothing is behind the key of what only reads or deletes. */
+		if ((operation <= 0x0d || operation == 0x14) && !extras && body != key)
+			return 0;
+		return NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED);
+	}
 	if (!npt_by_server(message))
 		return 0;
-	if (npt_be16(message, 6)) /* an error: its text */
-		return npt_be16(message, 6) <= 0x86 && !key && !extras && body < 256 && body &&
-				       bytes[24] >= 'A'
+	if (status) /* an error: its text */
+		return (status <= 9 || status == 0x20 || (status >= 0x81 && status <= 0x86)) &&
+				       !key && !extras && body > 1 && body < 256 &&
+				       bytes[24] >= 'A' && bytes[25] >= 'A'
 			       ? NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED)
 			       : 0;
 	if (operation == 0x00 || operation == 0x09 || operation == 0x0c || operation == 0x0d)

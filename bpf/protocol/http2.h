@@ -113,6 +113,11 @@ NPT_PROTOCOL_INLINE int npt_http2_is_constant(const struct npt_bpf_message *mess
 	       (type == NPT_HTTP2_SETTINGS && message->bytes[4] == 1);
 }
 
+NPT_PROTOCOL_INLINE int npt_http2_is_settings(const struct npt_bpf_message *message, __u32 at)
+{
+	return npt_byte(message, at + 3) == NPT_HTTP2_SETTINGS && !npt_byte(message, at + 4);
+}
+
 NPT_PROTOCOL_FUNCTION __u64 npt_protocol_http2(const struct npt_bpf_message *message)
 {
 	__u32 length, whole;
@@ -137,10 +142,10 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_http2(const struct npt_bpf_message *mes
 			       ? NPT_IS_SURELY(NPT_PROTOCOL_HTTP2)
 			       : 0;
 	}
-	/* Settings only come at the begin; what answers them may come now. */
-	if (message->bytes[3] == NPT_HTTP2_SETTINGS && !message->bytes[4])
+	/* Settings only come at the begin; what answers them may come now. Zeros look like DATA. */
+	if (npt_http2_is_settings(message, 0))
 		return 0;
-	if (npt_protocol_http2_head(message, whole) &&
+	if (npt_protocol_http2_head(message, whole) && !npt_http2_is_settings(message, whole) &&
 	    (message->bytes[3] != NPT_HTTP2_DATA || npt_byte(message, whole + 3) != NPT_HTTP2_DATA))
 		return NPT_IS_SURELY(NPT_PROTOCOL_HTTP2);
 	if (npt_http2_is_constant(message) && message->size == whole)

@@ -106,6 +106,7 @@ const struct npt_protocol_sample npt_protocol_specified[] = {
 					"\0\0\0\0\0\0\0root\0\x20"),
 			NPT_SERVER_ALL("\x02\0\0\x02\x01\x03") } },
 	{ .name = "MySQL 8: attributes before the text; an error",
+	  .later = true,
 	  .protocol = NPT_PROTOCOL_MYSQL,
 	  .from_middle = 1,
 	  .messages = { NPT_CLIENT_ALL("\x0e\0\0\0\x03\0\x01"
@@ -115,6 +116,7 @@ const struct npt_protocol_sample npt_protocol_specified[] = {
 				"\x2e\0\0\x01\xff\x1e\x04#42S22Unknown column 'nope' in 'field "
 				"list'") } },
 	{ .name = "MySQL: a prepared statement",
+	  .later = true,
 	  .protocol = NPT_PROTOCOL_MYSQL,
 	  .from_middle = 1,
 	  .messages = { NPT_CLIENT_ALL("\x0a\0\0\0\x17\x01\0\0\0\0\x01\0\0\0"),
