@@ -20,13 +20,15 @@ NPT_PROTOCOL_INLINE __u64 npt_kafka_request(const struct npt_bpf_message *messag
 	__u32 name = npt_be16(message, 12), end;
 
 	if (message->length < 14 || size < 10 || size > NPT_KAFKA_SIZE_MAX || key > 92 ||
-	    version > 20)
+	    version > 20 || npt_be32(message, 8) > 0x0fffffff)
 		return 0;
 	if (name == 0xffff) /* none */
 		return message->size == size + 4 && npt_be32(message, 8) < 0x01000000
 			       ? NPT_LOOKS_LIKE(NPT_PROTOCOL_KAFKA)
 			       : 0;
-	if (name == 0 || name > 249 || name + 10 > size)
+	if (name == 0 || name > 249 || name + 10 > size ||
+	    (!npt_is_letter(message->bytes[14]) &&
+	     (message->bytes[14] < '0' || message->bytes[14] > '9')))
 		return 0;
 	end = (__u32)npt_protocol_span(message, 14, NPT_PRINTABLE);
 	if (end >= 14 + name || end == NPT_MESSAGE_BYTES)
@@ -62,9 +64,9 @@ NPT_PROTOCOL_INLINE __u64 npt_amqp_frame(const struct npt_bpf_message *message)
 
 	if (message->length < 8 || length > 0x00ffffff)
 		return 0;
-	if (bytes[0] == 8) /* a heartbeat */
+	if (bytes[0] == 8) /* a heartbeat: but for two bytes zeros */
 		return !length && !npt_be16(message, 1) && bytes[7] == 0xce
-			       ? NPT_IS_SURELY(NPT_PROTOCOL_AMQP)
+			       ? NPT_LOOKS_LIKE(NPT_PROTOCOL_AMQP)
 			       : 0;
 	if (bytes[0] != 1 || message->length < 11 || length < 4 || method < 10 || method > 120)
 		return 0;
@@ -152,8 +154,8 @@ NPT_PROTOCOL_INLINE int npt_mqtt_is_packet(const struct npt_bpf_message *message
 		return first == 0x82 && client && length > 6 && npt_be16(message, at) &&
 		       npt_mqtt_is_topic(message, at + 2, length - 4);
 	case 9: /* SUBACK */
-		return first == 0x90 && !client && length == 3 && message->size == 5 &&
-		       npt_be16(message, 2) &&
+		return first == 0x90 && !client && length == 3 && npt_be16(message, 2) &&
+		       (message->size == 5 || message->bytes[5] >> 4 == 3) &&
 		       (message->bytes[4] <= 2 || message->bytes[4] == 0x80);
 	case 12: /* PINGREQ */
 		return first == 0xc0 && client && !length && message->size == 2;

@@ -96,6 +96,11 @@ NPT_PROTOCOL_INLINE __u32 npt_small(__u32 word)
 	return word | 0x20202020U;
 }
 
+NPT_PROTOCOL_INLINE int npt_is_letter(__u32 byte)
+{
+	return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+}
+
 NPT_PROTOCOL_INLINE int npt_is_full(const struct npt_bpf_message *message)
 {
 	return message->length >= NPT_MESSAGE_BYTES;

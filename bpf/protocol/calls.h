@@ -34,28 +34,85 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_fastcgi(const struct npt_bpf_message *m
 	return bytes[1] == 7 ? NPT_LOOKS_LIKE(NPT_PROTOCOL_FASTCGI) : 0;
 }
 
+/* How many bytes of extras an operation's request has in front of its key; none is 255. */
+NPT_PROTOCOL_INLINE __u32 npt_memcached_extras(__u32 operation)
+{
+	switch (operation) {
+	case 0x00: /* get, and its forms that are quiet or repeat the key */
+	case 0x09:
+	case 0x0c:
+	case 0x0d:
+	case 0x04: /* delete */
+	case 0x14:
+	case 0x0e: /* append, prepend */
+	case 0x0f:
+	case 0x19:
+	case 0x1a:
+	case 0x21: /* SASL */
+	case 0x22:
+		return 0;
+	case 0x1c: /* touch, and get with it */
+	case 0x1d:
+	case 0x1e:
+		return 4;
+	case 0x01: /* set, add, replace */
+	case 0x02:
+	case 0x03:
+	case 0x11:
+	case 0x12:
+	case 0x13:
+		return 8;
+	case 0x05: /* increment, decrement */
+	case 0x06:
+	case 0x15:
+	case 0x16:
+		return 20;
+	default:
+		return 255;
+	}
+}
+
 /* Magic, operation, lengths of key, extras and body; 0, then a partition or the status. */
 NPT_PROTOCOL_FUNCTION __u64 npt_protocol_memcached_binary(const struct npt_bpf_message *message)
 {
 	const __u8 *bytes;
-	__u32 key, extras, body;
+	__u32 operation, key, extras, status, body, expected;
 
 	if (!message || (message->bytes[0] & 0xfe) != 0x80 || message->length < 16)
 		return 0;
 	bytes = message->bytes;
+	operation = bytes[1];
 	key = npt_be16(message, 2);
 	extras = bytes[4];
+	status = npt_be16(message, 6);
 	body = npt_be32(message, 8);
-	if (bytes[1] > 0x47 || key > 250 || extras > 24 || (extras & 3) || bytes[5] ||
-	    body > 0x01000000 || body < key + extras)
+	expected = npt_memcached_extras(operation);
+	if (bytes[5] || expected == 255 || body > 0x01000000)
 		return 0;
-	if (bytes[0] == 0x80)
-		return npt_by_client(message) && !npt_be16(message, 6)
+	if (bytes[0] == 0x80) {
+		if (!npt_by_client(message) || status || extras != expected || !key || key > 250 ||
+		    body < key + extras || npt_byte(message, 24 + extras) < '!')
+			return 0;
+		/* Nothing is behind the key of what only reads or deletes. */
+		if ((operation <= 0x0d || operation == 0x14) && !extras && body != key)
+			return 0;
+		return NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED);
+	}
+	if (!npt_by_server(message))
+		return 0;
+	if (status) /* an error: its text */
+		return (status <= 9 || status == 0x20 || (status >= 0x81 && status <= 0x86)) &&
+				       !key && !extras && body > 1 && body < 256 &&
+				       bytes[24] >= 'A' && bytes[25] >= 'A'
 			       ? NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED)
 			       : 0;
-	if (!npt_by_server(message) || npt_be16(message, 6) > 0x86)
-		return 0;
-	return NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED);
+	if (operation == 0x00 || operation == 0x09 || operation == 0x0c || operation == 0x0d)
+		return extras == 4 && key <= 250 && body >= key + 4
+			       ? NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED)
+			       : 0;
+	return !key && !extras && body == (expected == 20 ? 8U : 0U)
+		       ? NPT_LOOKS_LIKE(NPT_PROTOCOL_MEMCACHED)
+		       : 0;
 }
 
 /* A function's name as Thrift has it: its length, then an identifier. */
@@ -64,7 +121,8 @@ NPT_PROTOCOL_INLINE int npt_thrift_is_name(const struct npt_bpf_message *message
 {
 	__u32 end;
 
-	if (length < 3 || length > 128 || npt_small(npt_byte(message, at)) < '_')
+	if (length < 3 || length > 128 ||
+	    (!npt_is_letter(npt_byte(message, at)) && npt_byte(message, at) != '_'))
 		return 0;
 	end = (__u32)npt_protocol_span(message, at, NPT_NAME);
 	return end == NPT_MESSAGE_BYTES || end >= at + length;

@@ -67,10 +67,13 @@ NPT_PROTOCOL_INLINE __u64 npt_mysql_command(const struct npt_bpf_message *messag
 		at = bytes[4] == 3 && bytes[5] == 0 && bytes[6] == 1 ? 7 : 5;
 		if (length < 5 || message->size > length + 4 || !npt_protocol_sql(message, at))
 			return 0;
+		/* The whole of it, or as much as can be seen. */
+		if (message->size < length + 4 && !npt_is_full(message))
+			return 0;
 		return NPT_IS_SURELY(NPT_PROTOCOL_MYSQL);
 	case 0x17: /* COM_STMT_EXECUTE: statement, flags, always one iteration */
-		return length >= 10 && npt_le32(message, 5) < 0x10000 && bytes[9] < 8 &&
-				       npt_le32(message, 10) == 1
+		return length >= 10 && message->length >= 14 && npt_le32(message, 5) < 0x10000 &&
+				       bytes[9] < 8 && npt_le32(message, 10) == 1
 			       ? NPT_IS_SURELY(NPT_PROTOCOL_MYSQL)
 			       : 0;
 	case 0x02: /* COM_INIT_DB */
@@ -93,9 +96,10 @@ NPT_PROTOCOL_INLINE __u64 npt_mysql_response(const struct npt_bpf_message *messa
 	const __u8 *bytes = message->bytes;
 	__u32 length = npt_le24(message, 0);
 
-	/* Columns: their count, then their definitions, which begin with the catalog "def". */
-	if (length == 1 && bytes[3] == 1 && bytes[4] && bytes[8] == 2 && bytes[9] == 3 &&
-	    npt_be24(message, 10) == NPT_WORD(0, 'd', 'e', 'f'))
+	/* Columns: how many, then their definitions, which begin with the catalog "def". */
+	if (length && length < 4 && bytes[3] == 1 && bytes[4] &&
+	    npt_byte(message, length + 7) == 2 &&
+	    npt_be32(message, length + 8) == NPT_WORD(3, 'd', 'e', 'f'))
 		return NPT_IS_SURELY(NPT_PROTOCOL_MYSQL);
 	if (bytes[3] > 8 || length < 3 || length > 1024)
 		return 0;
@@ -116,16 +120,16 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_mysql(const struct npt_bpf_message *mes
 
 	if (!message || message->length < 5 || message->bytes[3] > 8)
 		return 0;
-	if (npt_by_server(message)) {
-		if (npt_is_first(message) && npt_mysql_is_greeting(message))
+	if (npt_is_first(message)) {
+		if ((npt_by_server(message) && npt_mysql_is_greeting(message)) ||
+		    (npt_by_client(message) && npt_protocol_mysql_login(message)))
 			return NPT_IS_SURELY(NPT_PROTOCOL_MYSQL);
+		return 0;
+	}
+	if (npt_by_server(message))
 		verdict |= npt_mysql_response(message);
-	}
-	if (npt_by_client(message)) {
-		if (npt_is_first(message) && npt_protocol_mysql_login(message))
-			return NPT_IS_SURELY(NPT_PROTOCOL_MYSQL);
+	if (npt_by_client(message))
 		verdict |= npt_mysql_command(message);
-	}
 	return verdict;
 }
 
@@ -150,30 +154,77 @@ NPT_PROTOCOL_INLINE int npt_postgresql_asks_tls(const struct npt_bpf_message *me
 	return npt_be32(message, 0) == 8 && npt_be32(message, 4) == 80877103;
 }
 
-/* Whether a message's head stands there, of a type that this side sends. */
+/* What the length of such a message has to be, 0 if that depends. */
+NPT_PROTOCOL_INLINE __u32 npt_postgresql_length(__u32 type, int client)
+{
+	switch (type) {
+	case 'c': /* CopyDone, of either side */
+		return 4;
+	case 'H': /* Flush; Sync; Terminate */
+	case 'S':
+	case 'X':
+		return client ? 4 : 0;
+	case '1': /* done: Parse, Bind, Close; no query; no data; suspended */
+	case '2':
+	case '3':
+	case 'I':
+	case 'n':
+	case 's':
+		return 4;
+	case 'Z': /* ready */
+		return 5;
+	case 'K': /* what a cancellation needs */
+		return 12;
+	default:
+		return 0;
+	}
+}
+
+/* Whether a message's head stands there, of a type that this side sends, and its body can be one.
+ */
 NPT_PROTOCOL_FUNCTION int npt_protocol_postgresql_head(const struct npt_bpf_message *message,
 						       __u32 at)
 {
-	__u32 type, length, set;
+	__u32 type, length, expected, body;
+	int client;
 
 	if (!message || at + 5 > message->length)
 		return 0;
 	type = npt_byte(message, at);
-	if (type < '1' || type > 'v')
-		return 0;
 	length = npt_be32(message, at + 1);
-	if (length < 4 || length > 0x00ffffff)
+	body = npt_byte(message, at + 5);
+	client = message->from == NPT_FROM_CLIENT;
+	if (length < 4 || length > 0x00ffffff || type < '1' || type > 'v')
 		return 0;
-	if (type < 'A') /* ParseComplete, BindComplete, CloseComplete */
-		return type <= '3' && length == 4 && message->from != NPT_FROM_CLIENT;
-	if (type < 'a') { /* bits from 'A' on: B C D E F H P Q S X; A C D E G H I K N R S T W Z */
-		set = message->from == NPT_FROM_CLIENT ? 0x008580be : 0x024e25dd;
-		return (int)(set >> (type - 'A') & 1);
+	expected = npt_postgresql_length(type, client);
+	if (expected)
+		return length == expected && (!client || type >= 'A');
+	if (type >= 'a')
+		return client ? type == 'p' || type == 'd' || type == 'f'
+			      : type == 'd' || type == 't' || type == 'v';
+	switch (type) {
+	case 'C': /* Close, a command's tag; Describe, a row; Execute, an error */
+	case 'D':
+		return client ? body == 'S' || body == 'P' : type == 'D' || body >= 'A';
+	case 'E':
+	case 'N':
+	case 'S':
+		return client ? type == 'E' : body >= 'A';
+	case 'B':
+	case 'F':
+	case 'P':
+	case 'Q':
+		return client;
+	case 'A':
+	case 'G':
+	case 'H':
+	case 'R':
+	case 'T':
+	case 'W':
+		return !client;
+	default:
+		return 0;
 	}
-	if (message->from == NPT_FROM_CLIENT)
-		return type == 'p' || type == 'd' || type == 'c' || type == 'f';
-	return type == 'c' || type == 'd' || type == 'n' || type == 's' || type == 't' ||
-	       type == 'v';
 }
 
 NPT_PROTOCOL_INLINE __u64 npt_postgresql_server(const struct npt_bpf_message *message)
@@ -181,15 +232,17 @@ NPT_PROTOCOL_INLINE __u64 npt_postgresql_server(const struct npt_bpf_message *me
 	const __u8 *bytes = message->bytes;
 	__u32 length = npt_be32(message, 1), code = npt_be32(message, 5);
 
-	if (bytes[0] == 'R' && length >= 8 && length < 512 && message->length >= 9)
-		return (length == 8 && !code) || (length == 12 && code == 5) ||
-				       (code == 10 &&
-					npt_be32(message, 9) == NPT_WORD('S', 'C', 'R', 'A')) ||
-				       (length == 8 && code == 3)
-			       ? NPT_IS_SURELY(NPT_PROTOCOL_POSTGRESQL)
-			       : 0;
-	/* An error: S, the severity in the server's language; then V, the same in English. */
-	if (bytes[0] == 'E' && length < 4096 && bytes[5] == 'S' && bytes[6] >= 'A')
+	if (bytes[0] == 'R' && length >= 8 && length < 512 && message->length >= 9) {
+		/* MD5 with its salt; SASL with SCRAM-SHA-256; come in, or a password, please */
+		if ((length == 12 && code == 5) ||
+		    (code == 10 && npt_be32(message, 9) == NPT_WORD('S', 'C', 'R', 'A')))
+			return NPT_IS_SURELY(NPT_PROTOCOL_POSTGRESQL);
+		return length == 8 && (!code || code == 3) ? NPT_LOOKS_LIKE(NPT_PROTOCOL_POSTGRESQL)
+							   : 0;
+	}
+	/* An error: S, and the severity, a word in the server's language. */
+	if (bytes[0] == 'E' && length < 4096 && bytes[5] == 'S' && bytes[6] >= 'A' &&
+	    bytes[7] >= 'A' && bytes[8] >= 'A' && bytes[9] >= 'A')
 		return NPT_IS_SURELY(NPT_PROTOCOL_POSTGRESQL);
 	if (bytes[0] == 'C' && length > 8 && length < 64 && message->size > length &&
 	    npt_byte(message, length) == 0 &&
@@ -205,7 +258,8 @@ NPT_PROTOCOL_INLINE __u64 npt_postgresql_client(const struct npt_bpf_message *me
 	const __u8 *bytes = message->bytes;
 	__u32 at;
 
-	if (bytes[0] == 'Q' && npt_protocol_sql(message, 5))
+	if (bytes[0] == 'Q' && npt_protocol_sql(message, 5) &&
+	    (npt_be32(message, 1) + 1 == message->size || npt_is_full(message)))
 		return NPT_IS_SURELY(NPT_PROTOCOL_POSTGRESQL);
 	if (bytes[0] == 'P') { /* the statement's name, often none, and its text */
 		at = (__u32)npt_protocol_span(message, 5, NPT_VISIBLE);
@@ -225,12 +279,15 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_postgresql(const struct npt_bpf_message
 
 	if (!message)
 		return 0;
-	if (npt_is_first(message) && npt_by_client(message) && npt_postgresql_is_start(message))
+	/* Not only at first: it may come after a refused request for TLS. */
+	if (npt_by_client(message) && npt_postgresql_is_start(message))
 		return NPT_IS_SURELY(NPT_PROTOCOL_POSTGRESQL);
 	if (npt_is_first(message) && message->from == NPT_FROM_CLIENT)
 		return 0;
 	if (!npt_protocol_postgresql_head(message, 0))
 		return 0;
+	if (npt_is_first(message) && message->bytes[0] != 'R') /* an error */
+		return npt_postgresql_server(message);
 	if (npt_by_server(message))
 		verdict |= npt_postgresql_server(message);
 	if (npt_by_client(message))

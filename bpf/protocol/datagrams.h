@@ -108,5 +108,5 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_quic(const struct npt_bpf_message *mess
 	if (message->from == NPT_FROM_CLIENT && npt_is_first(message) &&
 	    (type != (version == 1 ? 0 : 1) || message->size < 1200 || to < 8))
 		return 0;
-	return message->size >= 20 ? NPT_IS_SURELY(NPT_PROTOCOL_QUIC) : 0;
+	return message->size >= 20 && to + from >= 4 ? NPT_IS_SURELY(NPT_PROTOCOL_QUIC) : 0;
 }

@@ -79,8 +79,7 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_http1(const struct npt_bpf_message *mes
 		return 0;
 	byte = npt_byte(message, at);
 	if (message->bytes[0] == 'C') { /* host:port */
-		if (byte != '[' && !npt_http1_is_digit(byte) &&
-		    (npt_small(byte) < 'a' || npt_small(byte) > 'z'))
+		if (byte != '[' && !npt_http1_is_digit(byte) && !npt_is_letter(byte))
 			return 0;
 	} else if (byte != '/' && (byte != '*' || message->bytes[0] != 'O') &&
 		   npt_small(npt_be32(message, at)) != NPT_WORD('h', 't', 't', 'p')) {

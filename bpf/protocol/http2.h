@@ -77,13 +77,15 @@ NPT_PROTOCOL_FUNCTION int npt_protocol_http2_head(const struct npt_bpf_message *
 	stream = npt_be32(message, at + 5);
 	/* gRPC's libraries allow DATA of 4 MiB; a block of fields or settings stays below the
 	 * default. */
+	if (stream && !(stream & 1)) /* nobody pushes any more */
+		return 0;
 	if (length > (type == NPT_HTTP2_DATA ? 4194304U : 16384U) || stream > 0x00ffffff)
 		return 0;
 	switch (type) {
-	case NPT_HTTP2_DATA:
-		return stream && !(flags & ~0x09U);
+	case NPT_HTTP2_DATA: /* an empty one ends its stream */
+		return stream && !(flags & ~0x09U) && (length || (flags & 0x01));
 	case NPT_HTTP2_HEADERS:
-		return (stream & 1) && length && !(flags & ~0x2dU) && (flags & 0x04);
+		return stream && length && !(flags & ~0x2dU) && (flags & 0x04);
 	case NPT_HTTP2_PRIORITY:
 		return stream && length == 5 && !flags;
 	case NPT_HTTP2_RST_STREAM:
@@ -111,6 +113,11 @@ NPT_PROTOCOL_INLINE int npt_http2_is_constant(const struct npt_bpf_message *mess
 	       (type == NPT_HTTP2_SETTINGS && message->bytes[4] == 1);
 }
 
+NPT_PROTOCOL_INLINE int npt_http2_is_settings(const struct npt_bpf_message *message, __u32 at)
+{
+	return npt_byte(message, at + 3) == NPT_HTTP2_SETTINGS && !npt_byte(message, at + 4);
+}
+
 NPT_PROTOCOL_FUNCTION __u64 npt_protocol_http2(const struct npt_bpf_message *message)
 {
 	__u32 length, whole;
@@ -129,23 +136,32 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_http2(const struct npt_bpf_message *mes
 		if (message->from == NPT_FROM_CLIENT || message->bytes[3] != NPT_HTTP2_SETTINGS ||
 		    message->bytes[4])
 			return 0;
-		if (!length || (message->length >= 11 && setting && setting < 16))
-			return NPT_IS_SURELY(NPT_PROTOCOL_HTTP2);
-		return 0;
+		if (!length) /* but for one byte nine zeros */
+			return NPT_LOOKS_LIKE(NPT_PROTOCOL_HTTP2);
+		return message->length >= 11 && setting && setting < 16
+			       ? NPT_IS_SURELY(NPT_PROTOCOL_HTTP2)
+			       : 0;
 	}
-	if (npt_protocol_http2_head(message, whole))
+	/* Settings only come at the begin; what answers them may come now. Zeros look like DATA. */
+	if (npt_http2_is_settings(message, 0))
+		return 0;
+	if (npt_protocol_http2_head(message, whole) && !npt_http2_is_settings(message, whole) &&
+	    (message->bytes[3] != NPT_HTTP2_DATA || npt_byte(message, whole + 3) != NPT_HTTP2_DATA))
 		return NPT_IS_SURELY(NPT_PROTOCOL_HTTP2);
 	if (npt_http2_is_constant(message) && message->size == whole)
 		return NPT_IS_SURELY(NPT_PROTOCOL_HTTP2);
 	return message->bytes[3] == NPT_HTTP2_HEADERS ? NPT_LOOKS_LIKE(NPT_PROTOCOL_HTTP2) : 0;
 }
 
-/* DATA whose payload is one gRPC message, or its begin: flag and length agree with the frame's. */
+/*
+ * DATA whose payload is one gRPC message, or its begin: flag and length agree with the frame's. An
+ * empty message is five zeros, and is believed at the end of a stream.
+ */
 NPT_PROTOCOL_INLINE int npt_http2_is_message(const struct npt_bpf_message *message, __u32 at,
-					     __u32 length)
+					     __u32 length, __u32 flags)
 {
-	return length >= 5 && at + 5 <= message->length && npt_byte(message, at) <= 1 &&
-	       npt_be32(message, at + 1) + 5 == length;
+	return (length > 5 || (flags & 0x01)) && at + 5 <= message->length &&
+	       npt_byte(message, at) <= 1 && npt_be32(message, at + 1) + 5 == length;
 }
 
 /* One frame's head. Of HEADERS the block of fields begins; the others are passed. */
@@ -165,7 +181,7 @@ NPT_PROTOCOL_INLINE int npt_http2_frame(struct npt_http2_walk *walk,
 	if (type == NPT_HTTP2_DATA && length >= 5) {
 		if (at + 5 > message->length)
 			return NPT_HTTP2_STEP_WAIT;
-		if (npt_http2_is_message(message, at, length))
+		if (npt_http2_is_message(message, at, length, flags))
 			return NPT_HTTP2_STEP_GRPC;
 	}
 	if (type != NPT_HTTP2_HEADERS) {

@@ -108,7 +108,9 @@ NPT_PROTOCOL_FUNCTION __u64 npt_protocol_nats(const struct npt_bpf_message *mess
 	}
 	end = (__u32)npt_protocol_line(
 		message); /* its last word is a number, or a name in (UN)SUB */
-	return end > 8 && npt_byte(message, end - 1) >= '0' ? NPT_LOOKS_LIKE(NPT_PROTOCOL_NATS) : 0;
+	if (end ? end < 8 || npt_byte(message, end - 1) < '0' : !npt_is_line(message))
+		return 0;
+	return NPT_LOOKS_LIKE(NPT_PROTOCOL_NATS);
 }
 
 /* " <key> <number> <number> <number>", as all that store something go on. */
@@ -188,8 +190,9 @@ NPT_PROTOCOL_INLINE __u64 npt_memcached_request(const struct npt_bpf_message *me
 	}
 	if (at && npt_protocol_memcached_store(message, at, 3))
 		return NPT_IS_SURELY(NPT_PROTOCOL_MEMCACHED);
-	if (!key || npt_small(npt_byte(message, key)) < 'a' || !npt_is_line(message))
-		return 0; /* a key that is a number would be beanstalkd's */
+	/* A key that is a number would be beanstalkd's. */
+	if (!key || npt_byte(message, key) <= '9' || !npt_is_line(message))
+		return 0;
 	return NPT_LOOKS_LIKE(NPT_PROTOCOL_MEMCACHED);
 }
 

@@ -3,7 +3,7 @@
 
 #include "bpf/protocol.h"
 
-static const char *const names[NPT_PROTOCOL_COUNT] = {
+static const char *const names[] = {
 	[NPT_PROTOCOL_UNKNOWN] = "unknown",
 	[NPT_PROTOCOL_HTTP] = "http",
 	[NPT_PROTOCOL_HTTP1] = "http1",
@@ -32,7 +32,11 @@ static const char *const names[NPT_PROTOCOL_COUNT] = {
 	[NPT_PROTOCOL_AMQP1] = "amqp1",
 };
 
-const char *npt_protocol_name(unsigned int protocol)
+_Static_assert(sizeof(names) / sizeof(names[0]) == NPT_PROTOCOL_COUNT, "a name for each protocol");
+
+const char *npt_protocol_name(unsigned protocol)
 {
-	return protocol < NPT_PROTOCOL_COUNT ? names[protocol] : names[NPT_PROTOCOL_UNKNOWN];
+	if (protocol >= NPT_PROTOCOL_COUNT || !names[protocol])
+		return names[NPT_PROTOCOL_UNKNOWN];
+	return names[protocol];
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Protocol - the names of what is spoken on an edge.
+ * Protocol - the names that users read for what is spoken on a line (bpf/protocol.h has the
+ * numbers).
  */
 
-/* Of enum npt_bpf_protocol (bpf/protocol.h); "unknown" for a number that is none. */
-const char *npt_protocol_name(unsigned int protocol);
+/* Never NULL; "unknown" for NPT_PROTOCOL_UNKNOWN and for numbers that are none. */
+const char *npt_protocol_name(unsigned protocol);
