@@ -15,6 +15,7 @@
 #include "agent/scopes.h"
 #include "agent/slices.h"
 #include "agent/sources.h"
+#include "agent/tls/handshakes.h"
 #include "agent/usage.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
@@ -48,6 +49,7 @@ struct npt_measure {
 	bool scope_ended;            /* its last numbers are still to be read */
 	bool members_came;           /* what they have open is still to be found */
 	uint32_t jiffies_per_second; /* the running kernel's HZ */
+	struct npt_tls_handshakes *handshakes; /* NULL without the layer Protocol */
 	struct npt_scopes scopes;
 	struct told *told[NPT_SLOTS_MAX];
 };
@@ -80,6 +82,7 @@ static void unload(struct npt_measure *measure)
 		return;
 	stop_slices(measure);
 	npt_probe_close(npt_take(measure->probe));
+	npt_tls_handshakes_free(npt_take(measure->handshakes));
 	for (size_t i = 0; i < NPT_SLOTS_MAX; i++) {
 		free(measure->told[i]);
 		measure->told[i] = NULL;
@@ -111,6 +114,8 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 
 	if (r < 0)
 		return r;
+	if (options.protocol)
+		measure->handshakes = npt_tls_handshakes_new(NPT_TLS_CONNECTIONS_MAX);
 	measure->layers = (struct npt_layers){ .operations = options.operations,
 					       .protocol = options.protocol,
 					       .operations_off = "layer Operations is off" };
@@ -203,6 +208,8 @@ void npt_measure_forget_scope(struct npt_measure *measure, uint32_t id)
 		if (measure->told[i] && measure->told[i]->seen.key.process.scope == id) {
 			free(measure->told[i]);
 			measure->told[i] = NULL;
+			if (measure->handshakes)
+				npt_tls_handshakes_forget(measure->handshakes, i);
 		}
 	}
 	npt_probe_free_slots(measure->probe, id);
@@ -281,10 +288,42 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 	news = npt_fold_advance(&told->seen, &now, &names, &delta);
 	news |= npt_fold_queue(&told->listen_drops, &queue, &delta);
 	news |= npt_fold_speech(&told->speech, &npt_probe_speeches(measure->probe)[index], &delta);
+	if (measure->handshakes)
+		news |= npt_tls_handshakes_take(measure->handshakes, index, &delta);
 	measure->operations_counted +=
 		delta.metrics[NPT_METRIC_WRITE].count + delta.metrics[NPT_METRIC_READ].count;
 	if (news)
 		tell(context, now.key.process.scope, index, &delta);
+}
+
+static void take_handshake(void *context, const struct npt_bpf_tls_event *event)
+{
+	struct npt_measure *measure = context;
+	enum npt_bpf_protocol inner;
+	uint32_t confidence;
+
+	if (npt_tls_handshakes_add(measure->handshakes, event) &&
+	    npt_tls_handshakes_inner(measure->handshakes, event->connection, &inner, &confidence) &&
+	    event->slot >= NPT_SLOT_FIRST)
+		npt_probe_name_inner(measure->probe, event->slot, inner, confidence);
+}
+
+static void read_handshakes(struct npt_measure *measure)
+{
+	if (!measure->handshakes)
+		return;
+	npt_probe_read_tls(measure->probe, take_handshake, measure);
+	npt_tls_handshakes_settle(measure->handshakes, npt_clock_monotonic_ns());
+}
+
+/* Handshakes that are not told for want of room, here or in the kernel. */
+static uint64_t lost_handshakes(const struct npt_measure *measure)
+{
+	struct npt_tls_handshakes_stats stats = { 0 };
+
+	if (measure->handshakes)
+		npt_tls_handshakes_stats(measure->handshakes, &stats);
+	return stats.evicted + npt_probe_loss(measure->probe, NPT_LOSS_HANDSHAKE);
 }
 
 static uint64_t memory_kib(struct npt_measure *measure)
@@ -406,6 +445,7 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 	r = npt_probe_fold(measure->probe, err);
 	if (r < 0)
 		return r;
+	read_handshakes(measure);
 	slots = npt_probe_slots(measure->probe);
 	for (uint32_t i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && slots[i].ever_used; i++) {
 		if (slots[i].key.role != NPT_BPF_UNKNOWN)
@@ -449,7 +489,7 @@ void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct np
 	report->lost.events = npt_probe_loss(measure->probe, NPT_LOSS_STORAGE) +
 			      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
 			      npt_probe_loss(measure->probe, NPT_LOSS_TASK) +
-			      npt_probe_missed(measure->probe);
+			      npt_probe_missed(measure->probe) + lost_handshakes(measure);
 	report->lost.edges = npt_probe_other_connections(measure->probe, scope);
 	report->other_edges = report->lost.edges;
 	report->cost.hooks_ms = hooks_ns(measure) / NPT_NS_PER_MS;

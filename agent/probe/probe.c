@@ -129,6 +129,9 @@ static int start(struct npt_probe *probe, struct npt_error *err)
 	r = fill_free_slots(probe, err);
 	if (r < 0)
 		return r;
+	r = npt_probe_open_tls(probe, err);
+	if (r < 0)
+		return r;
 	tell_map_id(probe);
 	r = attach_hooks(probe, err);
 	return r < 0 ? r : attach_walks(probe, err);
@@ -168,6 +171,7 @@ void npt_probe_close(struct npt_probe *probe)
 		(void)bpf_link__destroy(probe->links[i]);
 	for (int i = NPT_PROBE_HOOKS_MAX - 1; i >= 0; i--)
 		(void)bpf_link__destroy(probe->hooks[i]);
+	ring_buffer__free(probe->tls_events);
 	if (probe->slots)
 		(void)munmap(probe->slots, SLOTS_BYTES);
 	if (probe->queues)
