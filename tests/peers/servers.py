@@ -46,7 +46,8 @@ class Line:
     transport: str = "tcp"
     client: str = ""         # of servers_clients.py; none: another server of the scene
     arguments: tuple = ()
-    several: str = ""        # why the client may have connections that it does not count
+    loose: str = ""          # why there may be more than the client counts
+    idle: str = ""           # why there may be no edge, or an older connection in both orders
 
     @property
     def name(self):
@@ -59,7 +60,7 @@ class Line:
             wanted = set(self.wire or ("unknown",))
             if "TLS" in LAYERS.split(","):
                 wanted.add(self.protocol)
-        if order == BEFORE and self.middle:
+        if self.middle and (order == BEFORE or self.idle):
             wanted.add("unknown")
         return wanted
 
@@ -218,7 +219,7 @@ class Client(Traffic):
                 continue
             for ours, theirs in ((there, "sent"), (back, "received")):
                 low, high = ended[theirs] - begun[theirs], later[theirs] - ready[theirs]
-                if total[ours] < low or (total[ours] > high and not self.of.several):
+                if total[ours] < low or (total[ours] > high and not self.of.loose):
                     problems.append(f"{role}: {total[ours]} bytes {ours}, not {low} to {high}")
             if self.of.transport == "tcp":
                 problems += self.wrong_connections(role, total, order, ended["connections"])
@@ -226,7 +227,7 @@ class Client(Traffic):
 
     def wrong_connections(self, role, total, order, wanted):
         there, other = ("found", "opened") if order == BEFORE else ("opened", "found")
-        if self.of.several:
+        if self.of.loose:
             return [] if total[there] >= wanted else [f"{role}: {total[there]} {there}, {wanted} at least"]
         if (total[there], total[other]) == (wanted, 0):
             return []

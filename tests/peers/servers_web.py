@@ -10,6 +10,7 @@ MASKED = "its frames begin with two bytes that others begin with, too"
 HTTP1, HTTP1_TLS, HTTP2, HTTP2_TLS = 18301, 18302, 18303, 18304
 WEBSOCKET, WEBSOCKET_BEHIND = 18305, 18306
 FASTCGI_FRONT, FASTCGI = 18307, 18308
+HTTP_EITHER, HTTP_EITHER_TLS12 = 18309, 18310
 
 NGINX = """daemon off; master_process on; worker_processes 1; pid {folder}/nginx.pid;
 error_log stderr warn;
@@ -61,9 +62,14 @@ def start_nginx(world):
     world.spawn("php", php_fpm(), "-n", "-y", pool, "-F")
     world.spawn("websocket", PYTHON, SMALL, "websocket", WEBSOCKET_BEHIND)
     nginx(world, {HTTP1: PAGE, f"{HTTP1_TLS} ssl": PAGE, f"{HTTP2} http2": PAGE,
-                  f"{HTTP2_TLS} ssl http2": PAGE, WEBSOCKET: UPGRADE,
-                  FASTCGI_FRONT: TO_PHP % world.folder})
-    world.listening(HTTP1, HTTP1_TLS, HTTP2, HTTP2_TLS, WEBSOCKET, WEBSOCKET_BEHIND, FASTCGI_FRONT, FASTCGI)
+                  f"{HTTP2_TLS} ssl http2": PAGE, f"{HTTP_EITHER} ssl http2": PAGE,
+                  f"{HTTP_EITHER_TLS12} ssl http2": PAGE + " ssl_protocols TLSv1.2;",
+                  WEBSOCKET: UPGRADE, FASTCGI_FRONT: TO_PHP % world.folder})
+    world.listening(HTTP1, HTTP1_TLS, HTTP2, HTTP2_TLS, HTTP_EITHER, HTTP_EITHER_TLS12, WEBSOCKET,
+                    WEBSOCKET_BEHIND, FASTCGI_FRONT, FASTCGI)
+
+
+ALL_HTTP2 = (HTTP2, HTTP2_TLS, HTTP_EITHER, HTTP_EITHER_TLS12)
 
 
 def requests_of_nginx(world):
@@ -73,7 +79,7 @@ def requests_of_nginx(world):
     for line in log.read_text().splitlines() if log.exists() else []:
         port, version, status, _ = line.split(" ", 3)
         if int(port) != WEBSOCKET:  # logged when it ends
-            assert version == ("HTTP/2.0" if int(port) in (HTTP2, HTTP2_TLS) else "HTTP/1.1"), line
+            assert version == ("HTTP/2.0" if int(port) in ALL_HTTP2 else "HTTP/1.1"), line
             assert status == "200", line
             counts[int(port)] = counts.get(int(port), 0) + 1
     return counts
@@ -85,6 +91,11 @@ SCENES = [
         Line(HTTP1_TLS, "http1", "yes", ("http1",), ENCRYPTED, client="http", arguments=("tls",)),
         Line(HTTP2, "http2", client="http", arguments=("2",), middle=COMPRESSED),
         Line(HTTP2_TLS, "http2", "yes", ("http2",), ENCRYPTED, client="http", arguments=("2", "tls")),
+        # Which of the two was agreed on is said in clear in TLS 1.2 only.
+        Line(HTTP_EITHER, "http2", "yes", ("http",), ENCRYPTED, client="http",
+             arguments=("1", "2", "tls")),
+        Line(HTTP_EITHER_TLS12, "http2", "yes", ("http2",), ENCRYPTED, client="http",
+             arguments=("1", "2", "tls")),
         Line(WEBSOCKET, "websocket", client="websocket", middle=MASKED),
         Line(WEBSOCKET_BEHIND, "websocket", middle=MASKED),
         Line(FASTCGI_FRONT, "http1", client="http"),
