@@ -15,7 +15,6 @@ REFERS = "its frames begin with lengths and numbers, and its headers refer to ea
 LATE = "what acknowledges the last datagrams may come when the client has been asked already"
 
 COREFILE = """.:{port} {{
- bind 127.0.0.1
  hosts {{
   192.0.2.7 own.test
   fallthrough
