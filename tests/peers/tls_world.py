@@ -32,7 +32,7 @@ SOURCES = HERE / "tls_programs"
 PYTHON = "/usr/bin/python3"
 NAME = "peer.test"  # what certificates are for; 127.0.0.1 in the namespace
 PORT = 18443
-SLOW_BYTES = 600000
+SLOW_BYTES, SLOW_SECONDS = 4000000, 1
 START_SECONDS, ANSWER_SECONDS = 30, 60
 
 
@@ -177,8 +177,9 @@ def own(*program):
 
 def c_peer(program, library=None, **more):
     def command(world, role, options):
-        extra = {"lib": library()} if library else {}
-        return own(BUILT / program)(world, role, {**extra, **more, **options})
+        path = library() if library else None
+        words = own(BUILT / program)(world, role, {**({"lib": path} if path else {}), **more, **options})
+        return ["env", f"LD_LIBRARY_PATH={path.parent}", *words] if path else words
     return command
 
 
@@ -201,8 +202,8 @@ PEERS = {peer.name: peer for peer in (
          c_peer("peer-c", lambda: wheel_library("openssl-1.1.1", "libssl"))),
     Peer("openssl-3.5", Uses("OpenSSL", "full", r"3\.5\.8"),
          c_peer("peer-c", lambda: wheel_library("openssl-3.5", "libssl"), ex=1)),
-    Peer("musl", Uses("OpenSSL", "full", r"3\."),
-         c_peer("peer-musl", lambda: wheel_library("musl", "libssl"))),
+    Peer("musl", Uses("OpenSSL", "full", r"1\.1\.1"),
+         c_peer("peer-musl", lambda: wheel_library("openssl-musl", "libssl"))),
     Peer("go", GO, own(BUILT / "peer-go")),
     Peer("go-stripped", GO, own(BUILT / "peer-go-stripped")),
     Peer("go-h2", GO, lambda world, role, options: own(BUILT / "peer-go")(world, role, {"h2": 1, **options})),
@@ -300,7 +301,7 @@ OTHERS = {peer.name: peer for peer in (
     Peer("envoy", Uses("(BoringSSL|unknown)", "metadata", why=".+"), envoy, ours=False),
     Peer("s_server", OPENSSL3, lambda world, role, options: [
         "openssl", "s_server", "-accept", f"127.0.0.1:{PORT}", "-cert", "server.pem", "-key", "server.key",
-        "-HTTP", "-quiet"], ours=False),
+        "-WWW", "-quiet"], ours=False),
     Peer("gnutls-serv", GNUTLS, lambda world, role, options: [
         "gnutls-serv", "--http", "--port", PORT, "--x509certfile", "server.pem", "--x509keyfile",
         "server.key", "--quiet"], ours=False),
@@ -384,6 +385,7 @@ class Scene:
     orders: tuple = (AFTER, BEFORE)
     server_options: tuple = ()
     client_options: tuple = ()
+    server_closes: bool = False  # first: what the client says of its own end is not received
 
     @property
     def name(self):
@@ -443,7 +445,7 @@ class Running:
         elif role == "server":
             world.wait_listening(PORT, self.program)
         elif self.peer.name in BY_STDIN:
-            self.request(1 if options.get("hold") else 0)
+            self.request(1 if options.get("hold") and not options.get("once") else 0)
 
     def pids(self):
         found = family(self.program.child.pid)
@@ -454,6 +456,8 @@ class Running:
         for _ in range(count):
             self.program.child.stdin.write(f"GET /{self.options['size']} HTTP/1.1\r\nHost: {NAME}\r\n\r\n")
             self.program.child.stdin.flush()
+            if self.options.get("once"):  # whatever it answers, and the end
+                return self.program.child.wait(ANSWER_SECONDS)
             missing = self.options["size"]
             while missing > 0:
                 data = os.read(self.program.child.stdout.fileno(), 65536)
@@ -465,7 +469,9 @@ class Running:
         if self.peer.ours:
             self.end = ask(self.program)
         elif self.peer.name in BY_STDIN:
-            self.request(self.options["requests"])
+            self.request(1 if self.options.get("once") else self.options["requests"])
+        elif self.options.get("hold"):
+            time.sleep(SLOW_SECONDS)  # of a download that lasts longer
         else:
             assert self.program.child.wait(ANSWER_SECONDS) == 0
 
