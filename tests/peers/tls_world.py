@@ -21,7 +21,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "accuracy"))
 
-from support import Agent, Program, ip, needs_root  # noqa: E402,F401
+from support import AGENT, Agent, Program, ip, needs_root  # noqa: E402,F401
 
 LAYERS = os.environ.get("NPT_TLS_LAYERS", "Base,Operations,Protocol,TLS")
 CACHE = pathlib.Path(os.environ.get("NPT_CACHE") or
@@ -282,7 +282,7 @@ def curl_cffi(world, role, options):
     """BoringSSL inside a Python module; its requests are made by a line on stdin, as ours are."""
     program = ("import json, os, sys\nfrom curl_cffi import requests\nsession = requests.Session()\n"
                "def batch(count):\n    for _ in range(count):\n"
-               f"        got = session.get('https://{NAME}:{PORT}/{options.get('size', 1000)}',"
+               f"        got = session.get('https://{NAME}:{options.get('port', PORT)}/{options.get('size', 1000)}',"
                " verify='ca.pem', http_version='v1')\n"
                f"        assert got.status_code == 200 and len(got.content) == {options.get('size', 1000)}\n"
                "    truth['requests'] += count\n"
@@ -303,7 +303,7 @@ OTHERS = {peer.name: peer for peer in (
         "openssl", "s_server", "-accept", f"127.0.0.1:{PORT}", "-cert", "server.pem", "-key", "server.key",
         "-WWW", "-quiet"], ours=False),
     Peer("gnutls-serv", GNUTLS, lambda world, role, options: [
-        "gnutls-serv", "--http", "--port", PORT, "--x509certfile", "server.pem", "--x509keyfile",
+        "gnutls-serv", "--http", "--port", options.get("port", PORT), "--x509certfile", "server.pem", "--x509keyfile",
         "server.key", "--quiet"], ours=False),
     Peer("curl_cffi", Uses("BoringSSL", "full"), curl_cffi),
     # These end when they have what they asked for. Held: so slow that it lasts.
@@ -314,7 +314,7 @@ OTHERS = {peer.name: peer for peer in (
     Peer("wget", GNUTLS, lambda world, role, options: [
         "wget", "-q", "--ca-certificate", "ca.pem", "-O", "/dev/null",
         *(["--limit-rate=250k"] if "hold" in options else []),
-        *[f"https://{NAME}:{PORT}/{options['size']}"] * options["requests"]], ours=False),
+        *[f"https://{NAME}:{options.get('port', PORT)}/{options['size']}"] * options["requests"]], ours=False),
     # These do as they are told by stdin.
     Peer("s_client", OPENSSL3, lambda world, role, options: [
         "openssl", "s_client", "-connect", f"127.0.0.1:{PORT}", "-servername", NAME, "-CAfile", "ca.pem",
@@ -443,7 +443,7 @@ class Running:
         if self.peer.ours:
             self.begin = read_truth(self.program)
         elif role == "server":
-            world.wait_listening(PORT, self.program)
+            world.wait_listening(options.get("port", PORT), self.program)
         elif self.peer.name in BY_STDIN:
             self.request(1 if options.get("hold") and not options.get("once") else 0)
 
@@ -474,6 +474,10 @@ class Running:
             time.sleep(SLOW_SECONDS)  # of a download that lasts longer
         else:
             assert self.program.child.wait(ANSWER_SECONDS) == 0
+
+    def act_has_ended(self):
+        """For who has told it to begin and saw that there is an answer."""
+        self.end = read_truth(self.program)
 
     def tell(self):
         """What it did since it was started, or since begin."""
