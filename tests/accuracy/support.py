@@ -103,9 +103,10 @@ class Traffic(Program):
 class Agent(Program):
     """npt-agent run --output json; ready when it says that it measures."""
     INTERVAL = "1"
+    LAYERS = LAYERS
 
     def __init__(self, *arguments, **options):
-        super().__init__(AGENT, "run", *arguments, "--layers", LAYERS, "--output", "json",
+        super().__init__(AGENT, "run", *arguments, "--layers", self.LAYERS, "--output", "json",
                          "--log-level", "info", "--duration", "120", "--interval", self.INTERVAL,
                          stderr=subprocess.PIPE, **options)
         line = self.child.stderr.readline()
