@@ -26,7 +26,7 @@ static uint64_t compared, different;
 
 static int run(const struct bpf_program *program)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	struct bpf_test_run_opts opts = { .sz = sizeof(opts) };
 
 	return bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
 }

@@ -130,6 +130,10 @@ const struct npt_protocol_sample npt_protocol_others[] = {
 				       "default\0"),
 			NPT_SERVER_ALL("\0\x0a"
 				       "ClickHouse\x15\x06\xb2\xa9\x03\x03UTC") } },
+	{ .name = "Not Kafka: the answer is to another request",
+	  .near = NPT_PROTOCOL_KAFKA,
+	  .messages = { NPT_CLIENT_ALL("\0\0\0\x0e\0\x03\0\x01\0\0\0\x09\xff\xff\0\0\0\0"),
+			NPT_SERVER(100, "\0\0\0\x60\0\0\0\x0a\0\0\0\x01\0\0\0\x01") } },
 	{ .name = "Memberlist",
 	  .messages = { NPT_CLIENT(90, "\x06\x83\xa5Nodes\x01\xacUserStateLen\0"),
 			NPT_SERVER(90, "\x06\x83\xa5Nodes\x01\xacUserStateLen\0") } },

@@ -61,6 +61,21 @@ const struct npt_protocol_sample npt_protocol_specified[] = {
 			NPT_SERVER(90, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"),
 			NPT_CLIENT_ALL("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
 			NPT_SERVER_ALL("\0\0\x05\x01\x04\0\0\0\x01\x88\x5c\x02\x31\x30") } },
+	{ .name = "HTTP/2: gRPC-Web, in Huffman's code",
+	  .protocol = NPT_PROTOCOL_HTTP2,
+	  .messages = { NPT_CLIENT_ALL(
+				"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+				"\0\0\x12\x01\x04\0\0\0\x01\x83\x86\x84\x5f\x8d\x1d\x75\xd0\x62"
+				"\x0d\x26\x3d\x4c\x4d\x65\x64\x5b\xff"),
+			NPT_SERVER_ALL("\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0") } },
+	{ .name = "gRPC: a type with a suffix, plain, in a padded HEADERS",
+	  .protocol = NPT_PROTOCOL_GRPC,
+	  .via = NPT_PROTOCOL_HTTP2,
+	  .messages = { NPT_CLIENT_ALL("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+			NPT_SERVER_ALL("\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0"),
+			NPT_CLIENT_ALL("\0\0\0\x04\x01\0\0\0\0\0\0\x23\x01\x2c\0\0\0\x01\x02"
+				       "\0\0\0\0\x10\x83\x86\x0f\x10\x16"
+				       "application/grpc+proto\0\0") } },
 	{ .name = "PROXY 1, HTTP/1",
 	  .protocol = NPT_PROTOCOL_HTTP1,
 	  .messages = { NPT_CLIENT_ALL("PROXY TCP4 10.0.0.1 10.0.0.2 56324 443\r\n"

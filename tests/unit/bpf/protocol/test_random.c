@@ -5,7 +5,7 @@
  * size, each side known or not. What counts are uniform bytes and lines of printable characters: at
  * most one in a million. The other kinds are nearer to what programs say, and reported beside.
  *
- * NPT_TRIALS: how many of each kind (default 300,000; the documented figure is of 100,000,000).
+ * NPT_TRIALS: how many of each kind (default 100,000; the documented figure is of 100,000,000).
  */
 #include "bpf/protocol/classify.h"
 
@@ -18,7 +18,7 @@
 #include "tests/support/protocol_samples.h"
 #include "tests/support/test.h"
 
-#define TRIALS       300000
+#define TRIALS       100000
 #define LENGTH_MAX   2048
 #define MESSAGES_MAX 4
 #define PER_TRIALS   1000000 /* at most one false label in so many */
