@@ -265,6 +265,7 @@ enum {
 #define AF_INET         2
 #define AF_INET6        10
 #define IPPROTO_UDP     17
+#define IPPROTO_MPTCP   262
 #define IPPROTO_TCP     6
 #define MSG_PEEK        2
 #define MSG_ERRQUEUE    0x2000

@@ -18,8 +18,8 @@ static __always_inline __u32 npt_label_joined(__u32 old, __u32 heard)
 
 	if (old == 0)
 		return heard;
-	if (NPT_LABEL_TLS(old) != NPT_LABEL_TLS(heard))
-		return 0;
+	if (NPT_LABEL_TLS(old) != NPT_LABEL_TLS(heard)) /* who may ask for TLS has not done so yet */
+		return old & NPT_LABEL_FINAL ? 0 : heard;
 	if (protocol == 0)
 		return old; /* TLS, of which what is inside is not known yet */
 	if (NPT_LABEL_PROTOCOL(old) == protocol)

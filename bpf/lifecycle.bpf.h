@@ -60,6 +60,28 @@ static __always_inline void npt_begin_child(struct npt_conn *conn)
 	conn->started_ns = bpf_ktime_get_ns();
 }
 
+/*
+ * The child of a listener that has no entry: one that is older than the task and has no file, as
+ * the TCP socket of an MPTCP listener. Who owns the child its first operation says. The current
+ * process is any here, so a scope of processes cannot be asked.
+ */
+static __always_inline void npt_begin_orphan(struct sock *sk)
+{
+	__u32 scope = npt_scope_of(sk, 0);
+	struct npt_conn *conn;
+
+	if (!scope)
+		return;
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		npt_count_loss(NPT_LOSS_STORAGE);
+		return;
+	}
+	conn->scope = scope;
+	npt_begin_child(conn);
+	conn->state = TCP_SYN_RECV;
+}
+
 static __always_inline void npt_first_numbers(struct npt_conn *conn, struct tcp_sock *tp)
 {
 	bool client = conn->role == NPT_BPF_CLIENT;
@@ -170,8 +192,11 @@ static __noinline int npt_on_state(struct sock *sk, int old_state, int new_state
 		npt_begin(sk, new_state == TCP_SYN_SENT ? NPT_BPF_CLIENT : NPT_BPF_LISTENER);
 		return 0;
 	}
-	if (!conn)
+	if (!conn) {
+		if (new_state == TCP_SYN_RECV)
+			npt_begin_orphan(sk);
 		return 0;
+	}
 	if (new_state == TCP_SYN_RECV && conn->role == NPT_BPF_LISTENER) {
 		npt_begin_child(conn);
 	} else if (new_state == TCP_ESTABLISHED) {

@@ -73,8 +73,8 @@ static __always_inline void npt_message_begin(struct npt_conn *conn, __u32 seq, 
 	conn->message_seq = seq;
 }
 
-/* Adds what the chunk has of the message's first bytes; returns how many those were. */
-static __always_inline __u32 npt_message_gather(struct npt_conn *conn,
+/* Adds what the chunk has of the message's first bytes; false if nothing is new. */
+static __always_inline bool npt_message_gather(struct npt_conn *conn,
 						const struct npt_chunk *chunk,
 						struct sk_buff *packet)
 {
@@ -97,9 +97,10 @@ static __always_inline __u32 npt_message_gather(struct npt_conn *conn,
 		if (chunk->kind == NPT_CHUNK_USER)
 			break;
 	}
-	if ((__s32)(size - message->size) > 0)
-		message->size = size;
-	return gathered;
+	if ((__s32)(size - message->size) <= 0)
+		return gathered;
+	message->size = size;
+	return message->length > 0;
 }
 
 /* The label of what was heard so far, 0 if it is too early for one. */
@@ -111,9 +112,13 @@ static __always_inline __u32 npt_heard(struct npt_conn *conn)
 	if (classified->protocol == NPT_PROTOCOL_UNKNOWN)
 		return 0;
 	if (classified->protocol == NPT_PROTOCOL_TLS) {
-		conn->tls = NPT_BPF_TLS_YES;
-		return NPT_LABEL(0, NPT_BPF_TLS_YES, 0);
+		conn->tls = NPT_BPF_TLS_YES; /* of what asked for it we know what is inside */
+		return classified->inside ? NPT_LABEL(classified->inside, NPT_BPF_TLS_YES,
+						      classified->confidence) | final
+					  : NPT_LABEL(0, NPT_BPF_TLS_YES, 0);
 	}
+	if (classified->protocol == NPT_PROTOCOL_QUIC)
+		conn->tls = NPT_BPF_TLS_YES; /* RFC 9001: always */
 	if (conn->tls == NPT_BPF_TLS_UNKNOWN)
 		conn->tls = NPT_BPF_TLS_NO;
 	return NPT_LABEL(classified->protocol, conn->tls, classified->confidence) | final;
@@ -150,8 +155,9 @@ static __always_inline void npt_message_take(struct npt_conn *conn, const struct
 	}
 	message->from = npt_message_from(conn, sent);
 	for (int i = 0; i < 3; i++) {
-		if (!npt_message_gather(conn, chunk, packet) &&
-		    (message->length == 0 || message->padding++ >= NPT_MESSAGE_CALLS))
+		if (!npt_message_gather(conn, chunk, packet))
+			return;
+		if (message->length == NPT_MESSAGE_BYTES && message->padding++ >= NPT_MESSAGE_CALLS)
 			return;
 		npt_protocol_next(&conn->classified, message);
 		message->flags |= NPT_MESSAGE_MORE;
@@ -273,7 +279,7 @@ static __noinline int npt_datagram_heard(struct sock *sk, struct npt_conn *conn,
 	conn->message.from = npt_message_from(conn, sent);
 	if (!npt_message_gather(conn, &chunk, NULL))
 		return 0;
-	npt_protocol_next(&conn->classified, &conn->message);
+	npt_protocol_next_datagram(&conn->classified, &conn->message);
 	conn->heard = npt_heard(conn);
 	npt_conn_label(conn, sk);
 	return 0;

@@ -185,6 +185,12 @@ NPT_PROTOCOL_INLINE void npt_protocol_follow(struct npt_bpf_classified *now,
 		npt_protocol_http2_next(now, message);
 	if (now->protocol == NPT_PROTOCOL_POSTGRESQL || now->protocol == NPT_PROTOCOL_MYSQL)
 		npt_protocol_tls_next(now, message);
+	if ((now->protocol == NPT_PROTOCOL_NATS || now->protocol == NPT_PROTOCOL_SMTP) &&
+	    message->from == NPT_FROM_CLIENT && npt_protocol_tls_hello(message)) {
+		now->inside = now->protocol; /* NATS goes over to TLS by itself, SMTP by STARTTLS */
+		now->protocol = NPT_PROTOCOL_TLS;
+		npt_settle(now, NPT_CONFIDENCE_CONFIRMED);
+	}
 }
 
 /* A message begins: what was hoped of the one before is over. */
@@ -233,5 +239,27 @@ NPT_PROTOCOL_FUNCTION int npt_protocol_next(struct npt_bpf_classified *now,
 		npt_protocol_search(now, message, npt_protocol_look(now, message));
 	if (now->protocol && !now->final)
 		npt_protocol_go_on(now, message);
+	if (now->protocol == NPT_PROTOCOL_SMTP && npt_protocol_smtp_greets(message))
+		now->final = 0;
+	return now->protocol;
+}
+
+/* The same of a datagram, which few protocols send: a program that sees no other is smaller. */
+NPT_PROTOCOL_FUNCTION int npt_protocol_next_datagram(struct npt_bpf_classified *now,
+						     const struct npt_bpf_message *message)
+{
+	__u64 verdict;
+
+	if (!now || !message)
+		return NPT_PROTOCOL_UNKNOWN;
+	if (!now->final)
+		npt_protocol_begin(now, message);
+	if (now->final || !message->length)
+		return now->protocol;
+	verdict = npt_protocol_dns(message) | npt_protocol_quic(message);
+	if (!now->protocol)
+		npt_protocol_search(now, message, verdict);
+	else if (message->from && message->from != npt_label_from(now))
+		npt_protocol_confirm(now, verdict);
 	return now->protocol;
 }

@@ -266,6 +266,19 @@ NPT_PROTOCOL_FUNCTION int npt_protocol_smtp_word(const struct npt_bpf_message *m
 	return 0;
 }
 
+/* What is said before STARTTLS (RFC 3207), and that word itself. */
+NPT_PROTOCOL_FUNCTION int npt_protocol_smtp_greets(const struct npt_bpf_message *message)
+{
+	__u32 word;
+
+	if (!message)
+		return 0;
+	word = npt_first_word(message) & 0xdfdfdfdf;
+	if (message->from == NPT_FROM_CLIENT)
+		return word == NPT_WORD('E', 'H', 'L', 'O') || word == NPT_WORD('S', 'T', 'A', 'R');
+	return message->bytes[0] == '2';
+}
+
 NPT_PROTOCOL_FUNCTION __u64 npt_protocol_smtp(const struct npt_bpf_message *message)
 {
 	const __u8 *bytes;
