@@ -280,6 +280,7 @@ bool npt_fold_speech(struct npt_bpf_speech *seen, const struct npt_bpf_speech *n
 	delta->tls_calls.written_bytes = advance(&seen->tls_written_bytes, now->tls_written_bytes);
 	delta->tls_calls.reads = advance(&seen->tls_reads, now->tls_reads);
 	delta->tls_calls.read_bytes = advance(&seen->tls_read_bytes, now->tls_read_bytes);
-	return renamed || open > 0 || delta->connections.moved_in > 0 || delta->connections.moved_out > 0 ||
-	       delta->tls_calls.writes > 0 || delta->tls_calls.reads > 0;
+	return renamed || open > 0 || delta->connections.moved_in > 0 ||
+	       delta->connections.moved_out > 0 || delta->tls_calls.writes > 0 ||
+	       delta->tls_calls.reads > 0;
 }

@@ -15,7 +15,7 @@
 #include "agent/scopes.h"
 #include "agent/slices.h"
 #include "agent/sources.h"
-#include "agent/tls/handshakes.h"
+#include "agent/tls_events.h"
 #include "agent/usage.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
@@ -46,9 +46,9 @@ struct npt_measure {
 	uint64_t find_until_ns;  /* older sockets may still come out of queues until then */
 	uint64_t read_period_ns; /* 0: at each call */
 	uint64_t next_read_ns;
-	bool scope_ended;            /* its last numbers are still to be read */
-	bool members_came;           /* what they have open is still to be found */
-	uint32_t jiffies_per_second; /* the running kernel's HZ */
+	bool scope_ended;                      /* its last numbers are still to be read */
+	bool members_came;                     /* what they have open is still to be found */
+	uint32_t jiffies_per_second;           /* the running kernel's HZ */
 	struct npt_tls_handshakes *handshakes; /* NULL without the layer Protocol */
 	struct npt_scopes scopes;
 	struct told *told[NPT_SLOTS_MAX];
@@ -118,6 +118,8 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 		measure->handshakes = npt_tls_handshakes_new(NPT_TLS_CONNECTIONS_MAX);
 	measure->layers = (struct npt_layers){ .operations = options.operations,
 					       .protocol = options.protocol,
+					       .protocol_off = "layer Protocol is off",
+					       .tls = measure->options.tls,
 					       .operations_off = "layer Operations is off" };
 	measure->budget = (struct npt_budget){ .cpu_millicores = measure->budget.cpu_millicores,
 					       .memory_mib = measure->budget.memory_mib };
@@ -296,36 +298,6 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 		tell(context, now.key.process.scope, index, &delta);
 }
 
-static void take_handshake(void *context, const struct npt_bpf_tls_event *event)
-{
-	struct npt_measure *measure = context;
-	enum npt_bpf_protocol inner;
-	uint32_t confidence;
-
-	if (npt_tls_handshakes_add(measure->handshakes, event) &&
-	    npt_tls_handshakes_inner(measure->handshakes, event->connection, &inner, &confidence) &&
-	    event->slot >= NPT_SLOT_FIRST)
-		npt_probe_name_inner(measure->probe, event->slot, inner, confidence);
-}
-
-static void read_handshakes(struct npt_measure *measure)
-{
-	if (!measure->handshakes)
-		return;
-	npt_probe_read_tls(measure->probe, take_handshake, measure);
-	npt_tls_handshakes_settle(measure->handshakes, npt_clock_monotonic_ns());
-}
-
-/* Handshakes that are not told for want of room, here or in the kernel. */
-static uint64_t lost_handshakes(const struct npt_measure *measure)
-{
-	struct npt_tls_handshakes_stats stats = { 0 };
-
-	if (measure->handshakes)
-		npt_tls_handshakes_stats(measure->handshakes, &stats);
-	return stats.evicted + npt_probe_loss(measure->probe, NPT_LOSS_HANDSHAKE);
-}
-
 static uint64_t memory_kib(struct npt_measure *measure)
 {
 	uint64_t maps = 0;
@@ -347,7 +319,8 @@ static void stop_operations(struct npt_measure *measure)
 	stop_slices(measure);
 	npt_probe_stop_operations(measure->probe);
 	measure->layers.operations = false;
-	measure->layers.operations_off =
+	measure->layers.protocol = false;
+	measure->layers.operations_off = measure->layers.protocol_off =
 		"switched off to keep to the budget; cost.degraded says when";
 }
 
@@ -445,7 +418,8 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 	r = npt_probe_fold(measure->probe, err);
 	if (r < 0)
 		return r;
-	read_handshakes(measure);
+	if (measure->handshakes)
+		npt_tls_events_read(measure->handshakes, measure->probe);
 	slots = npt_probe_slots(measure->probe);
 	for (uint32_t i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && slots[i].ever_used; i++) {
 		if (slots[i].key.role != NPT_BPF_UNKNOWN)
@@ -489,7 +463,9 @@ void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct np
 	report->lost.events = npt_probe_loss(measure->probe, NPT_LOSS_STORAGE) +
 			      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
 			      npt_probe_loss(measure->probe, NPT_LOSS_TASK) +
-			      npt_probe_missed(measure->probe) + lost_handshakes(measure);
+			      npt_probe_missed(measure->probe);
+	if (measure->handshakes)
+		report->lost.events += npt_tls_events_lost(measure->handshakes, measure->probe);
 	report->lost.edges = npt_probe_other_connections(measure->probe, scope);
 	report->other_edges = report->lost.edges;
 	report->cost.hooks_ms = hooks_ns(measure) / NPT_NS_PER_MS;

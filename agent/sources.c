@@ -79,8 +79,12 @@ static void describe_protocol(const struct npt_probe_abilities *can,
 {
 	const char *why = NULL;
 
+	if (layers->tls)
+		npt_report_set_unavailable(report, "tlsCalls",
+					   "the layer TLS is not in this version: what handshakes "
+					   "show is seen, calls of libraries are not");
 	if (!layers->protocol)
-		why = "layer Protocol is off";
+		why = layers->protocol_off;
 	else if (!can->messages)
 		why = "the kernel lacks what shows the bytes of messages: layer Operations, or "
 		      "bpf_dynptr_from_skb for tracing (6.12+)";
@@ -90,9 +94,10 @@ static void describe_protocol(const struct npt_probe_abilities *can,
 		return;
 	}
 	npt_report_set_source(report, "protocol",
-			      can->packets ? "first bytes of messages: skb_copy_datagram_iovec, "
-					     "tcp_sendmsg_locked or inet_sendmsg"
-					   : "first bytes of messages: buffers of reads and writes");
+			      can->packets
+				      ? "first bytes of messages: skb_copy_datagram_iovec, "
+					"tcp_sendmsg_locked or inet_sendmsg"
+				      : "first bytes of messages: buffers of reads and writes");
 }
 
 struct source {

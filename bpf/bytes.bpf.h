@@ -10,19 +10,19 @@
 #include "bpf/call.bpf.h"
 
 /* A packet's buffer as a dynptr (6.12+ for tracing): works for its pages, too. */
-extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym
-	__weak;
+extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags,
+			       struct bpf_dynptr *ptr) __ksym __weak;
 
 enum npt_chunk_kind {
-	NPT_CHUNK_USER = 0,   /* one buffer of the program's */
-	NPT_CHUNK_VECTOR = 1, /* several, which an array of struct iovec names */
+	NPT_CHUNK_USER = 0,          /* one buffer of the program's */
+	NPT_CHUNK_VECTOR = 1,        /* several, which an array of struct iovec names */
 	NPT_CHUNK_COPIED_VECTOR = 2, /* the same, of which the kernel has made a copy */
 };
 
 #define NPT_CHUNK_VECTORS 4
 
 struct npt_chunk {
-	const void *user; /* buffer, or array of struct iovec */
+	const void *user;  /* buffer, or array of struct iovec */
 	__u64 user_offset; /* into the buffer, or into all that the vectors hold */
 	__u64 vectors;
 	__u32 seq; /* of its first byte */

@@ -13,16 +13,16 @@
 #include "bpf/protocol/tls.h"
 
 #define NPT_TLS_RECORDS_MAX 40
-#define NPT_TLS_DATA_MAX    8 /* in TLS 1.3 the end of the handshake looks like data */
-#define NPT_TLS_STEPS	    10 /* heads and pieces in one chunk */
+#define NPT_TLS_DATA_MAX    8  /* in TLS 1.3 the end of the handshake looks like data */
+#define NPT_TLS_STEPS       10 /* heads and pieces in one chunk */
 #define NPT_TLS_BYTES_MAX   (16384 + 256)
 #define NPT_TLS_SMALL_BYTES 640 /* what most hellos fit in */
 
 enum npt_tls_stream_flag {
 	NPT_STREAM_STARTED = 1,
-	NPT_STREAM_OVER = 2,    /* nothing is told any more */
-	NPT_STREAM_CIPHER = 4,  /* what follows is encrypted */
-	NPT_STREAM_RECORD = 8,  /* the record's first piece is to be told */
+	NPT_STREAM_OVER = 2,   /* nothing is told any more */
+	NPT_STREAM_CIPHER = 4, /* what follows is encrypted */
+	NPT_STREAM_RECORD = 8, /* the record's first piece is to be told */
 };
 
 #define NPT_TLS_EVENT_HEAD __builtin_offsetof(struct npt_bpf_tls_event, bytes)
@@ -49,7 +49,7 @@ static __always_inline void npt_tls_event_fill(struct npt_bpf_tls_event *event,
 	event->kind = kind;
 	event->type = stream->head[0];
 	event->from = conn->role == NPT_BPF_UNKNOWN ? NPT_FROM_UNKNOWN
-		      : by_client		    ? NPT_FROM_CLIENT
+		      : by_client                   ? NPT_FROM_CLIENT
 						    : NPT_FROM_SERVER;
 	event->sent = sent;
 	event->captured_bytes = 0;

@@ -18,7 +18,8 @@ static __always_inline __u32 npt_label_joined(__u32 old, __u32 heard)
 
 	if (old == 0)
 		return heard;
-	if (NPT_LABEL_TLS(old) != NPT_LABEL_TLS(heard)) /* who may ask for TLS has not done so yet */
+	if (NPT_LABEL_TLS(old) !=
+	    NPT_LABEL_TLS(heard)) /* who may ask for TLS has not done so yet */
 		return old & NPT_LABEL_FINAL ? 0 : heard;
 	if (protocol == 0)
 		return old; /* TLS, of which what is inside is not known yet */
@@ -44,7 +45,8 @@ static __always_inline bool npt_label_join(__u32 index, __u32 heard)
 		joined = npt_label_joined(old, heard);
 		if (joined == 0)
 			return false;
-		if (joined == old || __sync_val_compare_and_swap(&speech->label, old, joined) == old)
+		if (joined == old ||
+		    __sync_val_compare_and_swap(&speech->label, old, joined) == old)
 			return true;
 	}
 	return true; /* others were busy with it: the next message says it again */

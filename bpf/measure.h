@@ -79,10 +79,10 @@ struct npt_bpf_edge_key {
 	__u8 peer_address[16]; /* zero if the peer is a process of the same scope (server side) */
 	__u64 peer_start_ns;   /* of that process, else 0 */
 	__u32 peer_pid;
-	__u16 peer_port; /* the service's port, on both roles */
-	__u8 role : 4;   /* enum npt_bpf_role */
+	__u16 peer_port;    /* the service's port, on both roles */
+	__u8 role : 4;      /* enum npt_bpf_role */
 	__u8 transport : 4; /* enum npt_bpf_transport */
-	__u8 label;      /* 0: the first of this port; else NPT_EDGE_LABEL() of a further protocol */
+	__u8 label; /* 0: the first of this port; else NPT_EDGE_LABEL() of a further protocol */
 };
 #define NPT_EDGE_LABEL(protocol, tls) ((protocol) | (tls) << 6)
 _Static_assert(NPT_PROTOCOL_COUNT <= 64, "room for it in an edge's label");
@@ -164,9 +164,9 @@ enum npt_bpf_tls {
  */
 #define NPT_LABEL(protocol, tls, confidence)                                                       \
 	((__u32)(protocol) | (__u32)(tls) << 8 | (__u32)(confidence) << 16)
-#define NPT_LABEL_FINAL		 (1U << 24)
-#define NPT_LABEL_PROTOCOL(label)   ((label) & 0xff)
-#define NPT_LABEL_TLS(label)	    ((label) >> 8 & 0xff)
+#define NPT_LABEL_FINAL             (1U << 24)
+#define NPT_LABEL_PROTOCOL(label)   ((label)&0xff)
+#define NPT_LABEL_TLS(label)        ((label) >> 8 & 0xff)
 #define NPT_LABEL_CONFIDENCE(label) ((label) >> 16 & 0xff)
 
 /* By slot, beside it: what is spoken, and the calls of TLS libraries. */
@@ -195,10 +195,10 @@ struct npt_bpf_scope_state {
 
 /* Failed operations in the kernel: each is a number, never silence. */
 enum npt_bpf_loss {
-	NPT_LOSS_STORAGE = 0, /* no socket storage: the connection is not measured */
-	NPT_LOSS_EDGE = 1,    /* no slot or no map entry: counted in "other" */
-	NPT_LOSS_PROCESS = 2, /* a process without its names */
-	NPT_LOSS_TASK = 3,    /* no task storage: an operation without its time */
+	NPT_LOSS_STORAGE = 0,   /* no socket storage: the connection is not measured */
+	NPT_LOSS_EDGE = 1,      /* no slot or no map entry: counted in "other" */
+	NPT_LOSS_PROCESS = 2,   /* a process without its names */
+	NPT_LOSS_TASK = 3,      /* no task storage: an operation without its time */
 	NPT_LOSS_HANDSHAKE = 4, /* no room for a record of a TLS handshake */
 	NPT_LOSS_COUNT = 5,
 };

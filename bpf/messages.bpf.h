@@ -5,13 +5,14 @@
  * classified, until it is certain what the connection speaks; from then on it costs a load and a
  * branch.
  *
- * Sent ones are read from the program's memory at tp_btf/tcp_sendmsg_locked (6.16+, in the loop that
- * fills segments) or fentry/inet_sendmsg. Received ones at tp_btf/skb_copy_datagram_iovec (in BTF
- * since there is any), once per packet's buffer that is copied to a program, of every socket of the
- * node: there the whole segment is to be seen, however little of it the program asks for, whatever
- * way it came (with the handshake's last ACK, in half-closed states, before the measurement began).
- * The packet's pages need bpf_dynptr_from_skb (6.12+); before it, what a read has brought is read
- * from the program's buffer, as it is of datagrams. What is not seen: splice() and zero-copy reads.
+ * Sent ones are read from the program's memory at tp_btf/tcp_sendmsg_locked (6.16+, in the loop
+ * that fills segments) or fentry/inet_sendmsg. Received ones at tp_btf/skb_copy_datagram_iovec (in
+ * BTF since there is any), once per packet's buffer that is copied to a program, of every socket of
+ * the node: there the whole segment is to be seen, however little of it the program asks for,
+ * whatever way it came (with the handshake's last ACK, in half-closed states, before the
+ * measurement began). The packet's pages need bpf_dynptr_from_skb (6.12+); before it, what a read
+ * has brought is read from the program's buffer, as it is of datagrams. What is not seen: splice()
+ * and zero-copy reads.
  *
  * A message is what one side sends until the other does. Chunks know their sequence numbers, so a
  * MSG_PEEK, a partial read or a retransmission brings no byte twice.
@@ -74,9 +75,8 @@ static __always_inline void npt_message_begin(struct npt_conn *conn, __u32 seq, 
 }
 
 /* Adds what the chunk has of the message's first bytes; false if nothing is new. */
-static __always_inline bool npt_message_gather(struct npt_conn *conn,
-						const struct npt_chunk *chunk,
-						struct sk_buff *packet)
+static __always_inline bool npt_message_gather(struct npt_conn *conn, const struct npt_chunk *chunk,
+					       struct sk_buff *packet)
 {
 	struct npt_bpf_message *message = &conn->message;
 	__u32 gathered = 0, size = chunk->seq + chunk->size - conn->message_seq;
@@ -114,7 +114,8 @@ static __always_inline __u32 npt_heard(struct npt_conn *conn)
 	if (classified->protocol == NPT_PROTOCOL_TLS) {
 		conn->tls = NPT_BPF_TLS_YES; /* of what asked for it we know what is inside */
 		return classified->inside ? NPT_LABEL(classified->inside, NPT_BPF_TLS_YES,
-						      classified->confidence) | final
+						      classified->confidence) |
+						    final
 					  : NPT_LABEL(0, NPT_BPF_TLS_YES, 0);
 	}
 	if (classified->protocol == NPT_PROTOCOL_QUIC)
@@ -132,8 +133,7 @@ static __always_inline bool npt_message_skip(struct npt_conn *conn)
 	if (!skip)
 		return false;
 	conn->classified.skip = 0;
-	npt_message_begin(conn, conn->message_seq + skip,
-			  conn->message.flags & ~NPT_MESSAGE_MORE);
+	npt_message_begin(conn, conn->message_seq + skip, conn->message.flags & ~NPT_MESSAGE_MORE);
 	return true;
 }
 
@@ -151,7 +151,8 @@ static __always_inline void npt_message_take(struct npt_conn *conn, const struct
 	if (conn->message_sent != sent + 1) {
 		conn->message_sent = sent + 1;
 		npt_message_begin(conn, chunk->seq,
-				  npt_begins_stream(conn, sent, chunk->seq) ? NPT_MESSAGE_FIRST : 0);
+				  npt_begins_stream(conn, sent, chunk->seq) ? NPT_MESSAGE_FIRST
+									    : 0);
 	}
 	message->from = npt_message_from(conn, sent);
 	for (int i = 0; i < 3; i++) {

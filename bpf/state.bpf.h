@@ -18,8 +18,8 @@ enum npt_conn_flag {
 	NPT_CONN_SYN = 4,         /* our SYN is part of the sequence numbers that we subtract */
 	NPT_CONN_FIN_QUEUED = 8,  /* the FIN is part of write_seq */
 	NPT_CONN_CLOSED = 16,
-	NPT_CONN_DATAGRAM = 32, /* a UDP socket */
-	NPT_CONN_MANY = 64,     /* that has sent to more than one destination */
+	NPT_CONN_DATAGRAM = 32,   /* a UDP socket */
+	NPT_CONN_MANY = 64,       /* that has sent to more than one destination */
 	NPT_CONN_HANDSHAKE = 128, /* its TLS handshake is followed */
 };
 
@@ -54,12 +54,12 @@ struct npt_conn {
 	struct npt_bpf_message message;
 	__u32 message_seq; /* of its first byte */
 	__u8 message_sent; /* its direction + 1; 0: there was none yet */
-	__u8 tls;	   /* enum npt_bpf_tls */
+	__u8 tls;          /* enum npt_bpf_tls */
 	__u16 padding_speech;
 	struct npt_bpf_classified classified;
 	__u32 heard; /* a label that its edge is not looked at for yet; 0: none */
 	__u32 padding_heard;
-	__u64 tls_id; /* of events that tell of its handshake */
+	__u64 tls_id;                         /* of events that tell of its handshake */
 	struct npt_tls_stream tls_streams[2]; /* received, sent */
 	__u64 started_ns;
 	__u64 established_ns;

@@ -111,7 +111,8 @@ int npt_find(struct bpf_iter__task_file *ctx)
 	state = sk->__sk_common.skc_state;
 	if (!scope || state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_SYN_RECV)
 		return 0;
-	/* The TCP sockets of MPTCP have no files; its listeners tell roles (every Go server's is). */
+	/* The TCP sockets of MPTCP have no files; its listeners tell roles (every Go server's is).
+	 */
 	if (sk->sk_protocol == IPPROTO_MPTCP) {
 		if (state == TCP_LISTEN)
 			npt_listens(scope, sk->__sk_common.skc_num);

@@ -23,7 +23,7 @@ enum npt_tracepoint {
 	NPT_TRACEPOINT_SEND_RESET,    /* tcp_send_reset */
 	NPT_TRACEPOINT_RECEIVE_RESET, /* tcp_receive_reset */
 	NPT_TRACEPOINT_RETRANSMIT,    /* tcp_retransmit_skb */
-	NPT_TRACEPOINT_COPY,	      /* skb_copy_datagram_iovec */
+	NPT_TRACEPOINT_COPY,          /* skb_copy_datagram_iovec */
 	NPT_TRACEPOINT_COUNT,
 };
 

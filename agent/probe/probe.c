@@ -26,8 +26,8 @@
 
 #define MAP_BYTES_FOR_NS (10 * NPT_NS_PER_SECOND)
 
-#define SLOTS_BYTES  (sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX)
-#define QUEUES_BYTES (sizeof(struct npt_bpf_queue) * NPT_SLOTS_MAX)
+#define SLOTS_BYTES    (sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX)
+#define QUEUES_BYTES   (sizeof(struct npt_bpf_queue) * NPT_SLOTS_MAX)
 #define SPEECHES_BYTES (sizeof(struct npt_bpf_speech) * NPT_SLOTS_MAX)
 
 static int fill_free_slots(struct npt_probe *probe, struct npt_error *err)

@@ -31,7 +31,7 @@ struct npt_probe {
 	struct npt_bpf_queue *queues;
 	struct npt_bpf_speech *speeches;
 	struct ring_buffer *tls_events; /* NULL without the layer Protocol */
-	npt_probe_tell_tls *tell_tls;	/* while events are read */
+	npt_probe_tell_tls *tell_tls;   /* while events are read */
 	void *tell_context;
 	struct npt_probe_options options;
 	struct npt_probe_abilities abilities;

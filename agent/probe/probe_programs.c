@@ -35,10 +35,10 @@ static const struct {
 	long number;
 	__u8 shape;
 } shaped_calls[] = {
-	{ SYS_read, SHAPE_BUFFER },	 { SYS_write, SHAPE_BUFFER },
-	{ SYS_recvfrom, SHAPE_BUFFER },	 { SYS_sendto, SHAPE_BUFFER },
-	{ SYS_readv, SHAPE_VECTOR },	 { SYS_writev, SHAPE_VECTOR },
-	{ SYS_recvmsg, SHAPE_MESSAGE },	 { SYS_sendmsg, SHAPE_MESSAGE },
+	{ SYS_read, SHAPE_BUFFER },      { SYS_write, SHAPE_BUFFER },
+	{ SYS_recvfrom, SHAPE_BUFFER },  { SYS_sendto, SHAPE_BUFFER },
+	{ SYS_readv, SHAPE_VECTOR },     { SYS_writev, SHAPE_VECTOR },
+	{ SYS_recvmsg, SHAPE_MESSAGE },  { SYS_sendmsg, SHAPE_MESSAGE },
 	{ SYS_recvmmsg, SHAPE_MESSAGE }, { SYS_sendmmsg, SHAPE_MESSAGE },
 };
 
@@ -79,14 +79,17 @@ static bool can_trampoline(const struct npt_features *features)
 	return link >= 0;
 }
 
-/* A program that makes a dynptr of a packet: a kernel may have the function, and not for tracing. */
+/* A program that makes a dynptr of a packet: a kernel may have the function, and not for tracing.
+ */
 static bool can_read_packets(const struct npt_features *features)
 {
 	__s32 function = (__s32)npt_features_function(features, NPT_FUNCTION_DYNPTR);
 	const struct bpf_insn make_dynptr[] = {
 		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_1 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2 },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X,
+		  .dst_reg = BPF_REG_3,
+		  .src_reg = BPF_REG_10 },
 		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_3, .imm = -16 },
 		{ .code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = function },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
@@ -142,14 +145,15 @@ static int look_at_operations(struct npt_probe *probe, struct npt_error *err)
 	return 0;
 }
 
-/* Both directions, by packets and the begin of writes, or by what operations have read and written. */
+/* Both directions, by packets and the begin of writes, or by what operations have read and written.
+ */
 static void look_at_messages(struct npt_probe *probe)
 {
 	struct npt_probe_abilities *abilities = &probe->abilities;
 
 	abilities->packets = can_read_packets(probe->features);
-	abilities->messages = probe->options.operations ||
-			      (abilities->packets && abilities->write_begin);
+	abilities->messages =
+		probe->options.operations || (abilities->packets && abilities->write_begin);
 }
 
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
