@@ -50,17 +50,6 @@ struct npt_conn {
 	__u16 local_port;
 	__u16 peer_port;
 	__u32 syn_retransmits;
-	/* The message that is under way; 64 bytes of other fields must follow its bytes. */
-	struct npt_bpf_message message;
-	__u32 message_seq; /* of its first byte */
-	__u8 message_sent; /* its direction + 1; 0: there was none yet */
-	__u8 tls;          /* enum npt_bpf_tls */
-	__u16 padding_speech;
-	struct npt_bpf_classified classified;
-	__u32 heard; /* a label that its edge is not looked at for yet; 0: none */
-	__u32 padding_heard;
-	__u64 tls_id;                         /* of events that tell of its handshake */
-	struct npt_tls_stream tls_streams[2]; /* received, sent */
 	__u64 started_ns;
 	__u64 established_ns;
 	__u64 write_started_ns;
@@ -90,7 +79,21 @@ struct npt_conn {
 	struct npt_bpf_code_count early_drops[2];
 	__u64 early_drops_other;
 	__u64 early_drops_unspecified;
+	/* The message that is under way; 64 bytes of other fields must follow its bytes. */
+	struct npt_bpf_message message;
+	__u32 message_seq; /* of its first byte */
+	__u8 message_sent; /* its direction + 1; 0: there was none yet */
+	__u8 tls;          /* enum npt_bpf_tls */
+	__u16 padding_speech;
+	struct npt_bpf_classified classified;
+	__u32 heard; /* a label that its edge is not looked at for yet; 0: none */
+	__u32 padding_heard;
+	__u64 tls_id;                         /* of events that tell of its handshake */
+	struct npt_tls_stream tls_streams[2]; /* received, sent */
 };
+_Static_assert(sizeof(struct npt_conn) - __builtin_offsetof(struct npt_conn, message_seq) >=
+		       NPT_MESSAGE_BYTES,
+	       "the verifier sees a read of 64 bytes behind those that are there already");
 _Static_assert(__builtin_offsetof(struct npt_conn, role) ==
 		       __builtin_offsetof(struct npt_bpf_conn_head, role),
 	       "it begins like npt_bpf_conn_head");

@@ -68,7 +68,7 @@ def metric_cell(said, name, notes):
     if not run:
         return "-"
     reason = run["unavailable"].get(name)
-    if OFF in (reason, run["unavailable"].get(name.split(".")[0])):
+    if reason in OFF or run["unavailable"].get(name.split(".")[0]) in OFF:
         return "-"
     if reason:
         return notes.mark(reason)
