@@ -19,7 +19,6 @@
 #include "tests/support/test.h"
 
 #define TRIALS       100000
-#define LENGTH_MAX   2048
 #define MESSAGES_MAX 4
 #define PER_TRIALS   1000000 /* at most one false label in so many */
 
