@@ -62,6 +62,7 @@ const struct npt_protocol_sample npt_protocol_specified[] = {
 			NPT_CLIENT_ALL("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
 			NPT_SERVER_ALL("\0\0\x05\x01\x04\0\0\0\x01\x88\x5c\x02\x31\x30") } },
 	{ .name = "HTTP/2: gRPC-Web, in Huffman's code",
+	  .near = NPT_PROTOCOL_GRPC,
 	  .protocol = NPT_PROTOCOL_HTTP2,
 	  .messages = { NPT_CLIENT_ALL(
 				"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"

@@ -19,7 +19,6 @@
 #include "tests/support/test.h"
 
 #define TRIALS       100000
-#define LENGTH_MAX   2048
 #define MESSAGES_MAX 4
 #define PER_TRIALS   1000000 /* at most one false label in so many */
 
@@ -154,6 +153,7 @@ static void names_random_bytes_less_than_once_in_a_million(void)
 		}
 		printf("%s: %" PRIu64 " false labels in %" PRIu64 " connections\n", names[kind],
 		       all, trials);
+		(void)fflush(stdout);
 		/* A short run may have one by chance. */
 		if (kind == KIND_UNIFORM || kind == KIND_LINES)
 			NPT_CHECK(all <= 1 + trials / PER_TRIALS);
