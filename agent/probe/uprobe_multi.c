@@ -16,7 +16,8 @@
 
 #include "lib/core/cleanup.h"
 
-#define FLAG_RETURN 1 /* BPF_F_UPROBE_MULTI_RETURN */
+#define FLAG_RETURN 1   /* BPF_F_UPROBE_MULTI_RETURN */
+#define ENOTSUPP    524 /* the kernel's own, which no header of user space has */
 
 struct link_create {
 	uint32_t program_fd;
@@ -55,6 +56,10 @@ static int attach(const struct link_create *link, const char *path, struct npt_e
 		return fd;
 	if (fd == -EINVAL && !npt_uprobe_multi_is_there())
 		return npt_error_set(err, EOPNOTSUPP, "the kernel lacks uprobe.multi (6.6+)");
+	if (fd == -ENOTSUPP)
+		return npt_error_set(err, ENOTSUP,
+				     "%u uprobes in %s: the kernel refuses an instruction there",
+				     link->count, path);
 	return npt_error_set(err, -fd, "%u uprobes in %s: %s", link->count, path, strerror(-fd));
 }
 

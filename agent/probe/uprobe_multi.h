@@ -28,9 +28,9 @@
  * stacks move.
  *
  * Returns the link's descriptor. -EOPNOTSUPP: the kernel has no such links; -EPERM, -EACCES: rights
- * are missing; -ESRCH: no such process; -ENOENT, ...: of the file; -EINVAL, -ENOEXEC, -EIO and
- * others: an offset is not in the file, or the kernel refuses the instruction there. It is all or
- * none.
+ * are missing; -ESRCH: no such process; -ENOENT, ...: of the file; -ENOTSUP (the same number as
+ * -EOPNOTSUPP, by its text another thing): the kernel refuses an instruction there; -EINVAL and
+ * others: an offset is not in the file. It is all or none.
  */
 int npt_uprobe_multi_attach(int program_fd, const char *path, const uint64_t *offsets,
 			    const uint64_t *cookies, size_t count, pid_t pid, bool is_return,

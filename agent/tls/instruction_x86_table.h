@@ -76,7 +76,7 @@ static const char two_bytes[] =
 	/* 7 */ "MMMMmmmn....mmrq"
 	/* 8 */ "LLLLLLLLLLLLLLLL"
 	/* 9 */ "rrrrrrrrrrrrrrrr"
-	/* a */ "???mRr..???rRrFg"
+	/* a */ "???mRrFF???rRrFg"
 	/* b */ "ccFrFFgggFRrgggg"
 	/* c */ "bbMrMGMFoooooooo"
 	/* d */ "mmmmmmqgmmmmmmmm"
