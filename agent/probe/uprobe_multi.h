@@ -24,8 +24,8 @@
  * Attaches a program, loaded as BPF_PROG_TYPE_KPROBE for NPT_ATTACH_UPROBE_MULTI, to count offsets
  * in the file at path (offsets in the file, not addresses). cookies: one for each, what
  * bpf_get_attach_cookie() gives; or NULL. pid: that process and its threads only; 0: any, those
- * too that start later. is_return: when the function returns that begins there; never in Go, whose
- * stacks move.
+ * too that start later. is_return: when the function returns that begins there: only where
+ * npt_site.returns says so, and never in Go, whose stacks move; elsewhere it crashes the process.
  *
  * Returns the link's descriptor. -EOPNOTSUPP: the kernel has no such links; -EPERM, -EACCES: rights
  * are missing; -ESRCH: no such process; -ENOENT, ...: of the file; -ENOTSUP (the same number as
@@ -37,7 +37,8 @@ int npt_uprobe_multi_attach(int program_fd, const char *path, const uint64_t *of
 			    struct npt_error *err);
 /*
  * The same for a program that was loaded for NPT_ATTACH_UPROBE_SESSION: it runs at the offset and,
- * if it has returned 0 there, when the function returns; bpf_session_is_return() tells which.
+ * if it has returned 0 there, when the function returns; bpf_session_is_return() tells which. The
+ * same places as return probes only.
  */
 int npt_uprobe_session_attach(int program_fd, const char *path, const uint64_t *offsets,
 			      const uint64_t *cookies, size_t count, pid_t pid,

@@ -55,6 +55,7 @@ enum npt_store {
  */
 #define NPT_REGISTERS_ALL UINT32_MAX
 #define NPT_X86_RSP       4
+#define NPT_ARM64_LINK    30
 #define NPT_ARM64_SP      31
 
 #define NPT_INSTRUCTION_BYTES_MAX 15

@@ -23,7 +23,6 @@
 
 #define BYTES  4
 #define ZERO   31 /* the zero register, where it is not the stack pointer */
-#define LINK   30
 #define BIT(n) ((uint32_t)1 << (n))
 
 static uint32_t field(uint32_t word, unsigned low, unsigned width)
@@ -107,7 +106,7 @@ static void read_hint(uint32_t word, struct npt_instruction *instruction)
 						 : NPT_UPROBE_REFUSED;
 	/* pac* and aut* sign and check x17 or x30; chkfeat answers in x16. */
 	if (hint == 7 || (hint >= 24 && hint <= 31))
-		instruction->writes = BIT(LINK);
+		instruction->writes = BIT(NPT_ARM64_LINK);
 	else if (hint >= 8 && hint <= 15)
 		instruction->writes = BIT(17);
 	else if (hint >= 39)

@@ -15,8 +15,6 @@
 #include "agent/tls/site.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <string.h>
 
 #define DISTANCE_DEFAULT 160
 #define DISTANCE_MAX     512
@@ -34,6 +32,8 @@ struct walk {
 	size_t entry_jumps;             /* jumps to the entry, but from blocks */
 	size_t blocks[BLOCKS_MAX];      /* jumps to the entry from blocks that were passed */
 	size_t blocks_count;
+	int32_t stack_change; /* so far */
+	bool returns;         /* a return probe would find the caller */
 };
 
 static bool decode(const struct walk *walk, size_t at, struct npt_instruction *instruction)
@@ -133,15 +133,27 @@ static bool can_pass(const struct walk *walk, const struct npt_instruction *inst
 	       instruction->store != NPT_STORE_MEMORY;
 }
 
+static void pass(struct walk *walk, const struct npt_instruction *instruction)
+{
+	uint32_t caller = (uint32_t)1 << NPT_ARM64_LINK | (uint32_t)1 << NPT_ARM64_SP;
+
+	walk->stack_change += instruction->stack_change;
+	if (walk->options->architecture == NPT_ARCHITECTURE_X86_64)
+		walk->returns = walk->stack_change == 0;
+	else if ((instruction->writes & caller) || instruction->store != NPT_STORE_NONE)
+		walk->returns = false; /* x30 may be signed or saved, and is restored from there */
+}
+
 static void fill(const struct walk *walk, size_t at, const struct npt_instruction *instruction,
-		 int32_t stack_change, struct npt_site *site)
+		 struct npt_site *site)
 {
 	*site = (struct npt_site){
 		.offset = (uint32_t)at,
 		.how = instruction->uprobe,
 		.nop5 = instruction->uprobe == NPT_UPROBE_LONG_NOP && instruction->length == 5,
 		.repeats = !once(walk, at),
-		.stack_change = stack_change,
+		.returns = walk->returns,
+		.stack_change = walk->stack_change,
 		.looked_at_bytes = (uint32_t)walk->looked_at_bytes,
 	};
 }
@@ -150,7 +162,6 @@ static void fill(const struct walk *walk, size_t at, const struct npt_instructio
 static int search(struct walk *walk, struct npt_site *site)
 {
 	struct npt_instruction instruction;
-	int32_t stack_change = 0;
 	size_t at = 0, target = 0;
 
 	for (; at <= walk->distance_max && decode(walk, at, &instruction);
@@ -166,37 +177,52 @@ static int search(struct walk *walk, struct npt_site *site)
 		}
 		if (npt_uprobe_is_emulated(instruction.uprobe, walk->options->long_nops) &&
 		    once(walk, at)) {
-			fill(walk, at, &instruction, stack_change, site);
+			fill(walk, at, &instruction, site);
 			return 1;
 		}
 		if (site->how == NPT_UPROBE_REFUSED && instruction.uprobe != NPT_UPROBE_REFUSED)
-			fill(walk, at, &instruction, stack_change, site);
+			fill(walk, at, &instruction, site);
 		if (!can_pass(walk, &instruction))
 			break;
-		stack_change += instruction.stack_change;
+		pass(walk, &instruction);
+		if (walk->options->returns && !walk->returns)
+			break;
 	}
 	return 0;
+}
+
+static struct walk begin(const uint8_t *code, size_t size_bytes,
+			 const struct npt_site_options *options)
+{
+	struct walk walk = {
+		.code = code,
+		.size_bytes = size_bytes,
+		.options = options,
+		.distance_max = options->distance_max ? options->distance_max : DISTANCE_DEFAULT,
+		.returns = true,
+	};
+
+	if (walk.size_bytes > NPT_SITE_CODE_BYTES_MAX)
+		walk.size_bytes = NPT_SITE_CODE_BYTES_MAX;
+	if (walk.distance_max > DISTANCE_MAX)
+		walk.distance_max = DISTANCE_MAX;
+	walk.wanted =
+		npt_site_arguments(options->architecture, options->convention, options->arguments);
+	return walk;
 }
 
 int npt_site_choose(const uint8_t *code, size_t size_bytes, const struct npt_site_options *options,
 		    struct npt_site *site_ret, struct npt_error *err)
 {
-	struct walk walk = { .code = code, .size_bytes = size_bytes, .options = options };
+	struct walk walk = begin(code, size_bytes, options);
 	struct npt_site site = { .how = NPT_UPROBE_REFUSED };
 	struct npt_instruction first;
 
-	if (walk.size_bytes > NPT_SITE_CODE_BYTES_MAX)
-		walk.size_bytes = NPT_SITE_CODE_BYTES_MAX;
-	walk.distance_max = options->distance_max ? options->distance_max : DISTANCE_DEFAULT;
-	if (walk.distance_max > DISTANCE_MAX)
-		walk.distance_max = DISTANCE_MAX;
-	walk.wanted =
-		npt_site_arguments(options->architecture, options->convention, options->arguments);
 	if (!decode(&walk, 0, &first))
 		return npt_error_set(err, EBADMSG, "the function begins with no known instruction");
 	mark_jumps(&walk);
 	if (options->naive)
-		fill(&walk, 0, &first, 0, &site);
+		fill(&walk, 0, &first, &site);
 	else if (search(&walk, &site) == -ENODATA)
 		return npt_error_set(err, ENODATA, "its stack check leads out of the %zu bytes",
 				     walk.size_bytes);
@@ -204,6 +230,28 @@ int npt_site_choose(const uint8_t *code, size_t size_bytes, const struct npt_sit
 		return npt_error_set(err, EOPNOTSUPP, "no instruction of its begin takes a uprobe");
 	*site_ret = site;
 	return 0;
+}
+
+int npt_site_callee(const uint8_t *code, size_t size_bytes, const struct npt_site_options *options,
+		    int64_t *callee_ret, struct npt_error *err)
+{
+	struct walk walk = begin(code, size_bytes, options);
+	struct npt_instruction instruction;
+
+	for (size_t at = 0; at <= walk.distance_max && decode(&walk, at, &instruction);
+	     at += instruction.length) {
+		int64_t target = (int64_t)at + instruction.target;
+		bool outside = target < 0 || target >= (int64_t)walk.size_bytes;
+
+		if (instruction.flow == NPT_FLOW_CALL ||
+		    (instruction.flow == NPT_FLOW_JUMP && outside)) {
+			*callee_ret = target;
+			return 0;
+		}
+		if (instruction.flow != NPT_FLOW_BRANCH && !can_pass(&walk, &instruction))
+			break;
+	}
+	return npt_error_set(err, ENOENT, "it hands its arguments to no other function");
 }
 
 uint32_t npt_site_arguments(enum npt_architecture architecture, enum npt_convention convention,

@@ -6,7 +6,7 @@
  * Usage:
  *   sites decode ARCH FILE OFFSET BYTES     reads places (hex, from OFFSET) on stdin; a line for
  *                                           each: length flow uprobe target store opaque writes
- *   sites choose ARCH c|go ARGUMENTS FILE OFFSET BYTES best|naive
+ *   sites choose ARCH c|go ARGUMENTS FILE OFFSET BYTES best|returns|naive
  *   sites hold FILE OFFSET PID              attaches a program that does nothing, says "measuring",
  *                                           and holds it until stdin ends
  *   sites call FILE FUNCTION                calls it on a fresh SSL or session, over and over;
@@ -103,6 +103,7 @@ static int choose(char **words)
 		.architecture = architecture_of(words[0]),
 		.convention = strcmp(words[1], "go") == 0 ? NPT_CONVENTION_GO : NPT_CONVENTION_C,
 		.arguments = (unsigned)number(words[2]),
+		.returns = strcmp(words[6], "returns") == 0,
 		.naive = strcmp(words[6], "naive") == 0,
 	};
 	uint64_t bytes = number(words[5]);
@@ -114,8 +115,8 @@ static int choose(char **words)
 		printf("- %s\n", err.text);
 		return 0;
 	}
-	printf("%" PRIu32 " %d %d %s\n", site.offset, site.stack_change, site.repeats,
-	       npt_uprobe_name(site.how));
+	printf("%" PRIu32 " %d %d %d %s\n", site.offset, site.stack_change, site.repeats,
+	       site.returns, npt_uprobe_name(site.how));
 	return 0;
 }
 
