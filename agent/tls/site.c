@@ -138,6 +138,8 @@ static void pass(struct walk *walk, const struct npt_instruction *instruction)
 	uint32_t caller = (uint32_t)1 << NPT_ARM64_LINK | (uint32_t)1 << NPT_ARM64_SP;
 
 	walk->stack_change += instruction->stack_change;
+	if (walk->options->convention == NPT_CONVENTION_GO)
+		return;
 	if (walk->options->architecture == NPT_ARCHITECTURE_X86_64)
 		walk->returns = walk->stack_change == 0;
 	else if ((instruction->writes & caller) || instruction->store != NPT_STORE_NONE)
@@ -199,7 +201,7 @@ static struct walk begin(const uint8_t *code, size_t size_bytes,
 		.size_bytes = size_bytes,
 		.options = options,
 		.distance_max = options->distance_max ? options->distance_max : DISTANCE_DEFAULT,
-		.returns = true,
+		.returns = options->convention == NPT_CONVENTION_C,
 	};
 
 	if (walk.size_bytes > NPT_SITE_CODE_BYTES_MAX)
@@ -218,6 +220,8 @@ int npt_site_choose(const uint8_t *code, size_t size_bytes, const struct npt_sit
 	struct npt_site site = { .how = NPT_UPROBE_REFUSED };
 	struct npt_instruction first;
 
+	if (options->returns && options->convention == NPT_CONVENTION_GO)
+		return npt_error_set(err, EOPNOTSUPP, "a return probe would crash a Go program");
 	if (!decode(&walk, 0, &first))
 		return npt_error_set(err, EBADMSG, "the function begins with no known instruction");
 	mark_jumps(&walk);

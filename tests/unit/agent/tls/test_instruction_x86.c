@@ -42,89 +42,89 @@ static void check(const char *what, bool ok, const char *property)
 		printf("  %s: %s\n", what, property);
 }
 
+static const struct {
+	const char *hex, *what;
+	uint8_t length;
+	uint32_t writes;
+	enum npt_store store;
+} plain[] = {
+	{ "4889f8", "mov %rdi,%rax", 3, RAX, NONE },
+	{ "488b07", "mov (%rdi),%rax", 3, RAX, NONE },
+	{ "488907", "mov %rax,(%rdi)", 3, 0, NPT_STORE_MEMORY },
+	{ "4889442408", "mov %rax,8(%rsp)", 5, 0, NPT_STORE_FRAME },
+	{ "4889440408", "mov %rax,8(%rsp,%rax)", 5, 0, NPT_STORE_MEMORY },
+	{ "6448890424", "mov %rax,%fs:(%rsp)", 5, 0, NPT_STORE_MEMORY },
+	{ "49890424", "mov %rax,(%r12)", 4, 0, NPT_STORE_MEMORY },
+	{ "64488b042528000000", "mov %fs:0x28,%rax", 9, RAX, NONE },
+	{ "48a11122334455667788", "movabs 0x8877665544332211,%rax", 10, RAX, NONE },
+	{ "a31122334455667788", "movabs %eax,0x8877665544332211", 9, 0, NPT_STORE_MEMORY },
+	{ "67a311223344", "addr32 mov %eax,0x44332211", 6, 0, NPT_STORE_MEMORY },
+	{ "48b81122334455667788", "movabs $0x8877665544332211,%rax", 10, RAX, NONE },
+	{ "41b811223344", "mov $0x44332211,%r8d", 6, R8, NONE },
+	{ "66b81122", "mov $0x2211,%ax", 4, RAX, NONE },
+	{ "b401", "mov $1,%ah", 2, RAX, NONE },
+	{ "40b401", "mov $1,%spl", 3, RSP, NONE },
+	{ "b601", "mov $1,%dh", 2, RDX, NONE },
+	{ "40b601", "mov $1,%sil", 3, RSI, NONE },
+	{ "c70425111111114433221f", "movl $0x1f223344,0x11111111", 11, 0, NPT_STORE_MEMORY },
+	{ "66c70011aa", "movw $0xaa11,(%rax)", 5, 0, NPT_STORE_MEMORY },
+	{ "488d3511223344", "lea 0x44332211(%rip),%rsi", 7, RSI, NONE },
+	{ "39d8", "cmp %ebx,%eax", 2, 0, NONE },
+	{ "4883f801", "cmp $1,%rax", 4, 0, NONE },
+	{ "4883c001", "add $1,%rax", 4, RAX, NONE },
+	{ "83382a", "cmpl $42,(%rax)", 3, 0, NONE },
+	{ "83002a", "addl $42,(%rax)", 3, 0, NPT_STORE_MEMORY },
+	{ "f6c201", "test $1,%dl", 3, 0, NONE },
+	{ "f7c201000000", "test $1,%edx", 6, 0, NONE },
+	{ "66f7c20100", "test $1,%dx", 5, 0, NONE },
+	{ "f7d2", "not %edx", 2, RDX, NONE },
+	{ "f7e1", "mul %ecx", 2, RAX | RDX, NONE },
+	{ "69d011223344", "imul $0x44332211,%eax,%edx", 6, RDX, NONE },
+	{ "6bd011", "imul $0x11,%eax,%edx", 3, RDX, NONE },
+	{ "0fafd0", "imul %eax,%edx", 3, RDX, NONE },
+	{ "4887f7", "xchg %rsi,%rdi", 3, RSI | RDI, NONE },
+	{ "4896", "xchg %rax,%rsi", 2, RAX | RSI, NONE },
+	{ "0fc8", "bswap %eax", 2, RAX, NONE },
+	{ "480fc1d8", "xadd %rbx,%rax", 4, RAX | RBX, NONE },
+	{ "0f94c0", "sete %al", 3, RAX, NONE },
+	{ "0f94c6", "sete %dh", 3, RDX, NONE },
+	{ "480f44f8", "cmove %rax,%rdi", 4, RDI, NONE },
+	{ "0fb6c0", "movzbl %al,%eax", 3, RAX, NONE },
+	{ "480fbae03f", "bt $63,%rax", 5, 0, NONE },
+	{ "480fbae83f", "bts $63,%rax", 5, RAX, NONE },
+	{ "c1e204", "shl $4,%edx", 3, RDX, NONE },
+	{ "4863d0", "movslq %eax,%rdx", 3, RDX, NONE },
+	{ "4899", "cqto", 2, RAX | RDX, NONE },
+	{ "0f1f440000", "nopl 0(%rax,%rax)", 5, 0, NONE },
+	{ "f30f1efa", "endbr64", 4, 0, NONE },
+	{ "f3480f1ec9", "rdsspq %rcx", 5, RCX, NONE },
+	{ "660fefc0", "pxor %xmm0,%xmm0", 4, 0, NONE },
+	{ "0f110424", "movups %xmm0,(%rsp)", 4, 0, NPT_STORE_FRAME },
+	{ "440f11bc24b0000000", "movups %xmm15,0xb0(%rsp)", 9, 0, NPT_STORE_FRAME },
+	{ "0f1107", "movups %xmm0,(%rdi)", 3, 0, NPT_STORE_MEMORY },
+	{ "66480f7ec7", "movq %xmm0,%rdi", 5, RDI, NONE },
+	{ "f30f7ec7", "movq %xmm7,%xmm0", 4, 0, NONE },
+	{ "660f3a0fc108", "palignr $8,%xmm1,%xmm0", 6, 0, NONE },
+	{ "660f3a16c700", "pextrd $0,%xmm0,%edi", 6, RDI, NONE },
+	{ "660f3800c1", "pshufb %xmm1,%xmm0", 5, 0, NONE },
+	{ "f2480f2cf8", "cvttsd2si %xmm0,%rdi", 5, RDI, NONE },
+	{ "0f31", "rdtsc", 2, RAX | RDX, NONE },
+	{ "58", "pop %rax", 1, RAX, NONE },
+	{ "415c", "pop %r12", 2, R12, NONE },
+};
+
 static void knows_length_and_written_registers(void)
 {
-	static const struct {
-		const char *hex, *what;
-		uint8_t length;
-		uint32_t writes;
-		enum npt_store store;
-	} cases[] = {
-		{ "4889f8", "mov %rdi,%rax", 3, RAX, NONE },
-		{ "488b07", "mov (%rdi),%rax", 3, RAX, NONE },
-		{ "488907", "mov %rax,(%rdi)", 3, 0, NPT_STORE_MEMORY },
-		{ "4889442408", "mov %rax,8(%rsp)", 5, 0, NPT_STORE_FRAME },
-		{ "4889440408", "mov %rax,8(%rsp,%rax)", 5, 0, NPT_STORE_MEMORY },
-		{ "6448890424", "mov %rax,%fs:(%rsp)", 5, 0, NPT_STORE_MEMORY },
-		{ "49890424", "mov %rax,(%r12)", 4, 0, NPT_STORE_MEMORY },
-		{ "64488b042528000000", "mov %fs:0x28,%rax", 9, RAX, NONE },
-		{ "48a11122334455667788", "movabs 0x8877665544332211,%rax", 10, RAX, NONE },
-		{ "a31122334455667788", "movabs %eax,0x8877665544332211", 9, 0, NPT_STORE_MEMORY },
-		{ "67a311223344", "addr32 mov %eax,0x44332211", 6, 0, NPT_STORE_MEMORY },
-		{ "48b81122334455667788", "movabs $0x8877665544332211,%rax", 10, RAX, NONE },
-		{ "41b811223344", "mov $0x44332211,%r8d", 6, R8, NONE },
-		{ "66b81122", "mov $0x2211,%ax", 4, RAX, NONE },
-		{ "b401", "mov $1,%ah", 2, RAX, NONE },
-		{ "40b401", "mov $1,%spl", 3, RSP, NONE },
-		{ "b601", "mov $1,%dh", 2, RDX, NONE },
-		{ "40b601", "mov $1,%sil", 3, RSI, NONE },
-		{ "c70425111111114433221f", "movl $0x1f223344,0x11111111", 11, 0,
-		  NPT_STORE_MEMORY },
-		{ "66c70011aa", "movw $0xaa11,(%rax)", 5, 0, NPT_STORE_MEMORY },
-		{ "488d3511223344", "lea 0x44332211(%rip),%rsi", 7, RSI, NONE },
-		{ "39d8", "cmp %ebx,%eax", 2, 0, NONE },
-		{ "4883f801", "cmp $1,%rax", 4, 0, NONE },
-		{ "4883c001", "add $1,%rax", 4, RAX, NONE },
-		{ "83382a", "cmpl $42,(%rax)", 3, 0, NONE },
-		{ "83002a", "addl $42,(%rax)", 3, 0, NPT_STORE_MEMORY },
-		{ "f6c201", "test $1,%dl", 3, 0, NONE },
-		{ "f7c201000000", "test $1,%edx", 6, 0, NONE },
-		{ "66f7c20100", "test $1,%dx", 5, 0, NONE },
-		{ "f7d2", "not %edx", 2, RDX, NONE },
-		{ "f7e1", "mul %ecx", 2, RAX | RDX, NONE },
-		{ "69d011223344", "imul $0x44332211,%eax,%edx", 6, RDX, NONE },
-		{ "6bd011", "imul $0x11,%eax,%edx", 3, RDX, NONE },
-		{ "0fafd0", "imul %eax,%edx", 3, RDX, NONE },
-		{ "4887f7", "xchg %rsi,%rdi", 3, RSI | RDI, NONE },
-		{ "4896", "xchg %rax,%rsi", 2, RAX | RSI, NONE },
-		{ "0fc8", "bswap %eax", 2, RAX, NONE },
-		{ "480fc1d8", "xadd %rbx,%rax", 4, RAX | RBX, NONE },
-		{ "0f94c0", "sete %al", 3, RAX, NONE },
-		{ "0f94c6", "sete %dh", 3, RDX, NONE },
-		{ "480f44f8", "cmove %rax,%rdi", 4, RDI, NONE },
-		{ "0fb6c0", "movzbl %al,%eax", 3, RAX, NONE },
-		{ "480fbae03f", "bt $63,%rax", 5, 0, NONE },
-		{ "480fbae83f", "bts $63,%rax", 5, RAX, NONE },
-		{ "c1e204", "shl $4,%edx", 3, RDX, NONE },
-		{ "4863d0", "movslq %eax,%rdx", 3, RDX, NONE },
-		{ "4899", "cqto", 2, RAX | RDX, NONE },
-		{ "0f1f440000", "nopl 0(%rax,%rax)", 5, 0, NONE },
-		{ "f30f1efa", "endbr64", 4, 0, NONE },
-		{ "f3480f1ec9", "rdsspq %rcx", 5, RCX, NONE },
-		{ "660fefc0", "pxor %xmm0,%xmm0", 4, 0, NONE },
-		{ "0f110424", "movups %xmm0,(%rsp)", 4, 0, NPT_STORE_FRAME },
-		{ "440f11bc24b0000000", "movups %xmm15,0xb0(%rsp)", 9, 0, NPT_STORE_FRAME },
-		{ "0f1107", "movups %xmm0,(%rdi)", 3, 0, NPT_STORE_MEMORY },
-		{ "66480f7ec7", "movq %xmm0,%rdi", 5, RDI, NONE },
-		{ "f30f7ec7", "movq %xmm7,%xmm0", 4, 0, NONE },
-		{ "660f3a0fc108", "palignr $8,%xmm1,%xmm0", 6, 0, NONE },
-		{ "660f3a16c700", "pextrd $0,%xmm0,%edi", 6, RDI, NONE },
-		{ "660f3800c1", "pshufb %xmm1,%xmm0", 5, 0, NONE },
-		{ "f2480f2cf8", "cvttsd2si %xmm0,%rdi", 5, RDI, NONE },
-		{ "0f31", "rdtsc", 2, RAX | RDX, NONE },
-		{ "58", "pop %rax", 1, RAX, NONE },
-		{ "415c", "pop %r12", 2, R12, NONE },
-	};
 	struct npt_instruction instruction;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		check(cases[i].what, decode(cases[i].hex, &instruction) == 0, "decodes");
-		check(cases[i].what, instruction.length == cases[i].length, "length");
-		check(cases[i].what, instruction.writes == cases[i].writes, "writes");
-		check(cases[i].what, instruction.store == cases[i].store, "store");
-		check(cases[i].what, !instruction.opaque, "opaque");
-		check(cases[i].what, instruction.flow == NPT_FLOW_NEXT, "flow");
-		check(cases[i].what,
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		check(plain[i].what, decode(plain[i].hex, &instruction) == 0, "decodes");
+		check(plain[i].what, instruction.length == plain[i].length, "length");
+		check(plain[i].what, instruction.writes == plain[i].writes, "writes");
+		check(plain[i].what, instruction.store == plain[i].store, "store");
+		check(plain[i].what, !instruction.opaque, "opaque");
+		check(plain[i].what, instruction.flow == NPT_FLOW_NEXT, "flow");
+		check(plain[i].what,
 		      instruction.uprobe == NPT_UPROBE_STEPPED ||
 			      instruction.uprobe == NPT_UPROBE_LONG_NOP,
 		      "uprobe");

@@ -151,7 +151,7 @@ static void passes_the_check_of_the_stack_in_go(void)
 	NPT_CHECK_INT(choose(GO_FUNCTION, &go_x86, &site), 0);
 	NPT_CHECK_INT(site.offset, 6);
 	NPT_CHECK_INT(site.how, NPT_UPROBE_PUSH);
-	NPT_CHECK(!site.repeats && site.returns);
+	NPT_CHECK(!site.repeats && !site.returns);
 	/* Of C it would be a loop. */
 	NPT_CHECK_INT(choose(GO_FUNCTION, &c_x86, &site), 0);
 	NPT_CHECK(site.how == NPT_UPROBE_STEPPED && site.offset == 0 && site.repeats);
@@ -191,9 +191,11 @@ static void knows_arm64(void)
 
 static void finds_where_a_return_probe_may_be(void)
 {
-	struct npt_site_options returns = c_x86;
+	struct npt_site_options returns = c_x86, go = go_x86;
 	struct npt_site site;
 
+	go.returns = true;
+	NPT_CHECK_INT(choose(GO_FUNCTION, &go, &site), -EOPNOTSUPP);
 	returns.returns = true;
 	NPT_CHECK_INT(stepped_at(SSL_READ, &returns), 0);
 	NPT_CHECK_INT(stepped_at(SSL_READ_EX, &returns), 0);
