@@ -126,11 +126,11 @@ static bool once(const struct walk *walk, size_t at)
 	return true;
 }
 
-static bool can_pass(const struct walk *walk, const struct npt_instruction *instruction)
+/* Leaves alone what a probe behind it wants to see. */
+static bool is_harmless(const struct walk *walk, const struct npt_instruction *instruction)
 {
-	return instruction->flow == NPT_FLOW_NEXT && !instruction->opaque &&
-	       !(instruction->writes & walk->wanted) && instruction->stack_known &&
-	       instruction->store != NPT_STORE_MEMORY;
+	return !instruction->opaque && !(instruction->writes & walk->wanted) &&
+	       instruction->stack_known && instruction->store != NPT_STORE_MEMORY;
 }
 
 static void pass(struct walk *walk, const struct npt_instruction *instruction)
@@ -172,7 +172,7 @@ static int search(struct walk *walk, struct npt_site *site)
 		    instruction.flow == NPT_FLOW_BRANCH) {
 			if (!target_of(walk, at, &instruction, &target))
 				return -ENODATA;
-			if (comes_back(walk, target)) {
+			if (is_harmless(walk, &instruction) && comes_back(walk, target)) {
 				site->how = NPT_UPROBE_REFUSED; /* what was found is repeated */
 				continue;
 			}
@@ -184,7 +184,7 @@ static int search(struct walk *walk, struct npt_site *site)
 		}
 		if (site->how == NPT_UPROBE_REFUSED && instruction.uprobe != NPT_UPROBE_REFUSED)
 			fill(walk, at, &instruction, site);
-		if (!can_pass(walk, &instruction))
+		if (instruction.flow != NPT_FLOW_NEXT || !is_harmless(walk, &instruction))
 			break;
 		pass(walk, &instruction);
 		if (walk->options->returns && !walk->returns)
@@ -252,7 +252,8 @@ int npt_site_callee(const uint8_t *code, size_t size_bytes, const struct npt_sit
 			*callee_ret = target;
 			return 0;
 		}
-		if (instruction.flow != NPT_FLOW_BRANCH && !can_pass(&walk, &instruction))
+		if ((instruction.flow != NPT_FLOW_NEXT && instruction.flow != NPT_FLOW_BRANCH) ||
+		    !is_harmless(&walk, &instruction))
 			break;
 	}
 	return npt_error_set(err, ENOENT, "it hands its arguments to no other function");
