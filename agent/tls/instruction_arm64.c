@@ -251,7 +251,11 @@ static void read_single(uint32_t word, struct npt_instruction *instruction)
 
 static void read_memory_group(uint32_t word, struct npt_instruction *instruction)
 {
-	if (is(word, 0x3b000000, 0x18000000)) { /* a literal */
+	if (is(word, 0x3fe00000, 0x08c00000) || is(word, 0x3ffffc00, 0x38bfc000)) {
+		write_register(instruction, field(word, 0, 5)); /* ldar, ldapr */
+	} else if (is(word, 0x3fe00000, 0x08800000)) {          /* stlr */
+		instruction->store = store_at(field(word, 5, 5));
+	} else if (is(word, 0x3b000000, 0x18000000)) { /* a literal */
 		instruction->uprobe = NPT_UPROBE_REFUSED;
 		if (!(word & BIT(26)) && field(word, 30, 2) != 3)
 			write_register(instruction, field(word, 0, 5));

@@ -61,7 +61,8 @@ int npt_site_choose(const uint8_t *code, size_t size_bytes, const struct npt_sit
  * wanted registers are as at the entry, on the way on which no branch is taken. callee_ret: its
  * entry less this one's, bytes. -ENOENT: there is none.
  *
- * What else it is called by, and whether it is in the file at all (not a PLT's entry), is the
+ * An int that is extended on the way is written: ask for the arguments before it only. What else
+ * the function is called by, and whether it is in the file at all (not a PLT's entry), is the
  * caller's to see; that two wrappers lead to the same one is a good sign.
  */
 int npt_site_callee(const uint8_t *code, size_t size_bytes, const struct npt_site_options *options,

@@ -7,7 +7,9 @@
  *   sites decode ARCH FILE OFFSET BYTES     reads places (hex, from OFFSET) on stdin; a line for
  *                                           each: length flow uprobe target store opaque writes
  *   sites choose ARCH c|go ARGUMENTS FILE OFFSET BYTES best|returns|naive
- *   sites hold FILE OFFSET PID              attaches a program that does nothing, says "measuring",
+ *   sites callee ARCH c|go ARGUMENTS FILE OFFSET BYTES
+ *   sites hold FILE OFFSET PID entry|session
+ *                                           attaches a program that does nothing, says "measuring",
  *                                           and holds it until stdin ends
  *   sites call FILE FUNCTION                calls it on a fresh SSL or session, over and over;
  *                                           prints ns per call, best of each fifth of a second
@@ -97,20 +99,39 @@ static int decode(char **words)
 	return 0;
 }
 
-static int choose(char **words)
+static struct npt_site_options options_of(char **words)
 {
-	struct npt_site_options options = {
+	return (struct npt_site_options){
 		.architecture = architecture_of(words[0]),
 		.convention = strcmp(words[1], "go") == 0 ? NPT_CONVENTION_GO : NPT_CONVENTION_C,
 		.arguments = (unsigned)number(words[2]),
-		.returns = strcmp(words[6], "returns") == 0,
-		.naive = strcmp(words[6], "naive") == 0,
 	};
+}
+
+static int callee(char **words)
+{
+	struct npt_site_options options = options_of(words);
+	uint64_t bytes = number(words[5]);
+	const uint8_t *code = map_file(words[3], number(words[4]), bytes);
+	int64_t found;
+
+	if (npt_site_callee(code, bytes, &options, &found, NULL) < 0)
+		printf("-\n");
+	else
+		printf("%" PRId64 "\n", found);
+	return 0;
+}
+
+static int choose(char **words)
+{
+	struct npt_site_options options = options_of(words);
 	uint64_t bytes = number(words[5]);
 	const uint8_t *code = map_file(words[3], number(words[4]), bytes);
 	struct npt_error err = NPT_ERROR_NONE;
 	struct npt_site site;
 
+	options.returns = strcmp(words[6], "returns") == 0;
+	options.naive = strcmp(words[6], "naive") == 0;
 	if (npt_site_choose(code, bytes, &options, &site, &err) < 0) {
 		printf("- %s\n", err.text);
 		return 0;
@@ -120,25 +141,31 @@ static int choose(char **words)
 	return 0;
 }
 
-static int load_nothing(void)
+static int load_nothing(uint32_t attach_type)
 {
 	const struct bpf_insn nothing[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, options,
-		    .expected_attach_type = (enum bpf_attach_type)NPT_ATTACH_UPROBE_MULTI);
+		    .expected_attach_type = (enum bpf_attach_type)attach_type);
 
 	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "nothing", "GPL", nothing, 2, &options);
 }
 
 static int hold(char **words)
 {
+	bool session = strcmp(words[3], "session") == 0;
+	int program_fd =
+		load_nothing(session ? NPT_ATTACH_UPROBE_SESSION : NPT_ATTACH_UPROBE_MULTI);
 	uint64_t offset = number(words[1]);
+	pid_t pid = (pid_t)number(words[2]);
 	struct npt_error err = NPT_ERROR_NONE;
 	char ignored;
-	int link = npt_uprobe_multi_attach(load_nothing(), words[0], &offset, NULL, 1,
-					   (pid_t)number(words[2]), false, &err);
+	int link = session ? npt_uprobe_session_attach(program_fd, words[0], &offset, NULL, 1, pid,
+						       &err)
+			   : npt_uprobe_multi_attach(program_fd, words[0], &offset, NULL, 1, pid,
+						     false, &err);
 
 	if (link < 0) {
 		fprintf(stderr, "sites: %s\n", err.text);
@@ -247,7 +274,7 @@ static double best_ns(void (*function)(void))
 
 static int kinds(void)
 {
-	int program_fd = load_nothing();
+	int program_fd = load_nothing(NPT_ATTACH_UPROBE_MULTI);
 
 	for (size_t i = 0; i < site_kinds_count; i++) {
 		const struct site_kind *kind = &site_kinds[i];
@@ -281,10 +308,8 @@ int main(int argc, char **argv)
 		int words;
 		int (*run)(char **words);
 	} modes[] = {
-		{ "decode", 4, decode },
-		{ "choose", 7, choose },
-		{ "hold", 3, hold },
-		{ "call", 2, call },
+		{ "decode", 4, decode }, { "choose", 7, choose }, { "callee", 6, callee },
+		{ "hold", 4, hold },     { "call", 2, call },
 	};
 
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {

@@ -69,6 +69,9 @@ static void knows_what_is_written(void)
 		{ 0xad0087e0, "stp q0, q1, [sp, #16]", 0, NPT_STORE_FRAME, 0 },
 		{ 0x3dc00020, "ldr q0, [x1]", 0, NONE, 0 },
 		{ 0xacc10440, "ldp q0, q1, [x2], #32", X(2), NONE, 0 },
+		{ 0xc8dffc20, "ldar x0, [x1]", X(0), NONE, 0 },
+		{ 0xf8bfc020, "ldapr x0, [x1]", X(0), NONE, 0 },
+		{ 0xc89ffc20, "stlr x0, [x1]", 0, NPT_STORE_MEMORY, 0 },
 		{ 0xf9800020, "prfm pldl1keep, [x1]", 0, NONE, 0 },
 		{ 0x9e660003, "fmov x3, d0", X(3), NONE, 0 },
 		{ 0x1e380004, "fcvtzs w4, s0", X(4), NONE, 0 },
@@ -150,7 +153,7 @@ static void follows_no_system_call_no_exclusive_and_nothing_rare(void)
 		enum npt_uprobe uprobe;
 	} cases[] = {
 		{ 0xc85f7c20, "ldxr x0, [x1]", NPT_UPROBE_REFUSED },
-		{ 0xc8dffc20, "ldar x0, [x1]", NPT_UPROBE_STEPPED },
+		{ 0xc8a07c41, "cas x0, x1, [x2]", NPT_UPROBE_STEPPED },
 		{ 0xd4000001, "svc #0", NPT_UPROBE_REFUSED },
 		{ 0xd51bd041, "msr tpidr_el0, x1", NPT_UPROBE_REFUSED },
 		{ 0xd50b7421, "dc zva, x1", NPT_UPROBE_STEPPED },
