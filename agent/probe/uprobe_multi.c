@@ -113,8 +113,10 @@ static bool is_there(uint32_t attach_type)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options,
-		    .expected_attach_type = (enum bpf_attach_type)attach_type);
+	const struct bpf_prog_load_opts options = {
+		.sz = sizeof(options),
+		.expected_attach_type = (enum bpf_attach_type)attach_type,
+	};
 	const uint64_t offset = 0;
 	npt_auto_close int program_fd = -1;
 	struct link_create link;

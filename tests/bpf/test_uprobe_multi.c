@@ -44,7 +44,7 @@ struct counter {
 };
 
 /* Compiled as it is: a function with a frame, a call and branches. */
-__attribute__((noinline, noclone, used)) static uint64_t probed(uint64_t number)
+__attribute__((noinline, used)) static uint64_t probed(uint64_t number)
 {
 	static volatile uint64_t calls;
 	char text[32];
@@ -72,7 +72,7 @@ static uint64_t file_offset(const void *address)
 		    place >= begin && place < end)
 			return place - begin + offset;
 	}
-	NPT_CHECK(!"not in the maps");
+	NPT_CHECK_STR("not in the maps", "");
 	return 0;
 }
 
@@ -86,8 +86,10 @@ static uint64_t file_offset(const void *address)
 static struct counter load(uint32_t attach_type)
 {
 	struct counter counter;
-	LIBBPF_OPTS(bpf_prog_load_opts, options,
-		    .expected_attach_type = (enum bpf_attach_type)attach_type);
+	const struct bpf_prog_load_opts options = {
+		.sz = sizeof(options),
+		.expected_attach_type = (enum bpf_attach_type)attach_type,
+	};
 
 	counter.map_fd =
 		bpf_map_create(BPF_MAP_TYPE_ARRAY, "seen", 4, sizeof(struct seen), 1, NULL);
