@@ -21,14 +21,17 @@
 #include "lib/core/cleanup.h"
 #include "tests/support/test.h"
 
-#define SELF  "/proc/self/exe"
-#define CALLS 10
+#define SELF   "/proc/self/exe"
+#define CALLS  10
+#define DIGITS 4 /* of the numbers that are passed */
 
 #ifdef __x86_64__
 #define ARGUMENT     112 /* rdi in struct pt_regs */
+#define RESULT       80  /* rax */
 #define ARCHITECTURE NPT_ARCHITECTURE_X86_64
 #else
 #define ARGUMENT     0 /* x0 */
+#define RESULT       0
 #define ARCHITECTURE NPT_ARCHITECTURE_ARM64
 #endif
 
@@ -36,6 +39,7 @@ struct seen {
 	uint64_t hits;
 	uint64_t cookie;
 	uint64_t argument;
+	uint64_t result; /* what the function returns, where it has */
 };
 
 struct counter {
@@ -101,6 +105,8 @@ static struct counter load(uint32_t attach_type)
 		INSTRUCTION(BPF_STX | BPF_MEM | BPF_DW, 1, 0, 8, 0),
 		INSTRUCTION(BPF_LDX | BPF_MEM | BPF_DW, 2, 6, ARGUMENT, 0),
 		INSTRUCTION(BPF_STX | BPF_MEM | BPF_DW, 1, 2, 16, 0),
+		INSTRUCTION(BPF_LDX | BPF_MEM | BPF_DW, 2, 6, RESULT, 0),
+		INSTRUCTION(BPF_STX | BPF_MEM | BPF_DW, 1, 2, 24, 0),
 		INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, 1),
 		INSTRUCTION(BPF_STX | BPF_ATOMIC | BPF_DW, 1, 2, 0, BPF_ADD),
 		INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0),
@@ -130,7 +136,7 @@ static struct seen look(const struct counter *counter)
 static void call(void)
 {
 	for (uint64_t i = 0; i < CALLS; i++)
-		NPT_CHECK_INT(probed(1000 + i), 4);
+		NPT_CHECK_INT(probed(1000 + i), DIGITS);
 }
 
 static bool is_possible(void)
@@ -163,6 +169,8 @@ static void check_hits(uint32_t attach_type, pid_t pid, bool is_return, uint64_t
 	NPT_CHECK_INT(look(&counter).cookie, expected ? cookie : 0);
 	if (expected == CALLS && !is_return)
 		NPT_CHECK_INT(look(&counter).argument, 1000 + CALLS - 1);
+	if (is_return || expected == 2 * CALLS)
+		NPT_CHECK_INT(look(&counter).result, DIGITS);
 	NPT_CHECK(close(link) == 0);
 	call();
 	NPT_CHECK_INT(look(&counter).hits, expected);
