@@ -77,11 +77,12 @@ int npt_elf_find_functions(struct npt_elf *elf, const char *const *names, size_t
 bool npt_elf_has_symtab(const struct npt_elf *elf);
 
 /*
- * The first of each text in data that is not code or writable, by its number in texts, told with
- * what follows it (bounded, ended by a NUL); at most scan_bytes are looked at. 1 if all was looked
- * at, 0 if not all, or an error.
+ * Looks for texts in data that is neither code nor writable, at most scan_bytes of it. Each place
+ * is told by the number of the text, with what stands there (cut at NPT_ELF_TEXT_BYTES, ended by a
+ * NUL) until found says true: enough of this one. 1 if all was looked at, 0 if not, or an error.
  */
-typedef void npt_elf_text_fn(size_t number, const char *text, uint64_t offset, void *context);
+#define NPT_ELF_TEXT_BYTES 128
+typedef bool npt_elf_text_fn(size_t number, const char *text, void *context);
 int npt_elf_find_texts(struct npt_elf *elf, const char *const *texts, size_t count,
 		       uint64_t scan_bytes, npt_elf_text_fn *found, void *context,
 		       struct npt_error *err);
