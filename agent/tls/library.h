@@ -72,10 +72,22 @@ struct npt_tls_library {
 	size_t function_count;
 };
 
-/* Who a file is, whatever its name and whichever mount it is seen through. */
+/*
+ * Who a file is. Not its build ID: whoever makes a file chooses that, and could make us look up
+ * another file's functions in it, and put a probe into the middle of an instruction.
+ */
 struct npt_tls_file_id {
 	uint64_t device, inode, size_bytes;
-	int64_t changed_ns; /* st_mtim */
+	int64_t changed_ns; /* st_ctim: by no system call to be set back */
+};
+
+/* What is in one file. */
+struct npt_tls_file {
+	struct npt_tls_library libraries[NPT_TLS_FILE_LIBRARIES];
+	size_t count;
+	/* It is a libcrypto: the version that belongs to a libssl beside it. "" if it is none. */
+	enum npt_tls_kind crypto_kind;
+	char crypto_version[NPT_TLS_VERSION_BYTES];
 };
 
 /* A library as one process has it. */
@@ -83,7 +95,7 @@ struct npt_tls_found {
 	struct npt_tls_library library;
 	struct npt_tls_file_id file;   /* all zero if the file could not be opened */
 	char path[NPT_TLS_PATH_BYTES]; /* as the process sees it; cut */
-	uint64_t inode;                /* of the mapping, for npt_tls_found_open() */
+	uint64_t inode;                /* of the mapping */
 	bool executable;               /* the program itself */
 };
 
@@ -95,8 +107,11 @@ NPT_DEFINE_AUTO(struct npt_tls_file_cache *, npt_tls_file_cache_free)
 /* How many files were looked into (and not found in the cache) since it was made. */
 uint64_t npt_tls_file_cache_analyses(const struct npt_tls_file_cache *cache);
 
-/* What is in one open file: up to NPT_TLS_FILE_LIBRARIES; 0 if there is no TLS library in it. */
-size_t npt_tls_analyse(int fd, const char *name, struct npt_tls_library *libraries_ret);
+/*
+ * Looks into an open file; its name is without the folder. What it is not understood is a library
+ * of an unknown kind with the reason, if it is the program itself or has a TLS library's name.
+ */
+void npt_tls_analyse(int fd, const char *name, bool executable, struct npt_tls_file *file_ret);
 
 /*
  * All that a process uses, up to NPT_TLS_PROCESS_LIBRARIES. -ESRCH if it is gone, -EPERM; a file
