@@ -343,6 +343,7 @@ const char *npt_tls_role_name(enum npt_tls_role role)
 		[NPT_TLS_WRITE] = "write",         [NPT_TLS_WRITE_EX] = "write_ex",
 		[NPT_TLS_WRITE_EX2] = "write_ex2", [NPT_TLS_SENDFILE] = "sendfile",
 		[NPT_TLS_HANDSHAKE] = "handshake", [NPT_TLS_SHUTDOWN] = "shutdown",
+		[NPT_TLS_CONSUME] = "consume",     [NPT_TLS_CHUNK] = "chunk",
 		[NPT_TLS_FREE] = "free",           [NPT_TLS_SET_FD] = "set_fd",
 	};
 

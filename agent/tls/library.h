@@ -36,7 +36,9 @@ enum npt_tls_kind {
 
 /*
  * What a function does. All names of one role have the same arguments (OpenSSL's family and GnuTLS:
- * session first, then buffer and size; Go: receiver and slice, in Go's own registers).
+ * session first, then buffer and size; Go: receiver and slice, in Go's own registers; rustls:
+ * reader or writer, buffer, size, and it returns 0 and the bytes in two registers). A function may
+ * call another one of the list: only the outermost counts.
  */
 enum npt_tls_role {
 	NPT_TLS_READ,    /* returns the bytes, or <= 0 */
@@ -52,6 +54,8 @@ enum npt_tls_role {
 	NPT_TLS_SHUTDOWN,  /* session */
 	NPT_TLS_FREE,      /* session; it may be another one's address afterwards */
 	NPT_TLS_SET_FD,    /* session, descriptor: OpenSSL's SSL_set_fd, _rfd, _wfd */
+	NPT_TLS_CONSUME,   /* rustls: reader, bytes; they were read out of the last chunk */
+	NPT_TLS_CHUNK,     /* rustls: reader; returns address (0: none) and size in two registers */
 	NPT_TLS_ROLES,
 };
 

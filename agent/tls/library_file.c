@@ -5,9 +5,15 @@
  * are made) and its version, with or without symbols. "ssl/ssl_lib.c" is OpenSSL's,
  * "ssl/ssl_lib.cc" BoringSSL's.
  *
- * Which functions: those that everything else goes through, none that calls another of the list (so
- * GnuTLS's send only where there is no send2). That BoringSSL's read goes through its peek, and
- * LibreSSL's _ex forms through the others, is for the probe to know: it counts the outermost.
+ * Which functions: those that everything else goes through. One that is a mere jump to another of
+ * the list is left out (GnuTLS's send to send2, OpenSSL's write_ex to write_ex2). That BoringSSL's
+ * read goes through its peek, and LibreSSL's _ex forms through the others, is for the probe to
+ * know: it counts the outermost.
+ *
+ * rustls does no input and output. A program that blocks calls Reader::read and Writer::write; one
+ * with tokio-rustls from 0.26 on calls Reader::into_first_chunk and then Reader::consume. All of
+ * them may be inlined; Rust's calling convention is not promised, but has been that of C for two
+ * words.
  */
 #include "agent/tls/library.h"
 
@@ -20,6 +26,7 @@
 #include "agent/tls/library_private.h"
 
 #define SCAN_BYTES_MAX (64U << 20)
+#define JUMP_BYTES_MAX 16 /* arguments set to 0, and a jump */
 
 #if defined(__x86_64__)
 #define OWN_MACHINE EM_X86_64
@@ -74,7 +81,12 @@ static const struct wanted wanted[] = {
 	GNUTLS("deinit", NPT_TLS_FREE),
 	RUSTLS("_ZN*rustls..conn..*Reader$u20$as$u20$std..io..Read$GT$4read17h*", NPT_TLS_READ),
 	RUSTLS("_ZN*rustls..conn..*Writer$u20$as$u20$std..io..Write$GT$5write17h*", NPT_TLS_WRITE),
+	RUSTLS("_ZN*rustls..conn..*Reader$u20$as$u20$std..io..BufRead$GT$7consume17h*",
+	       NPT_TLS_CONSUME),
+	RUSTLS("_ZN6rustls4conn*6Reader16into_first_chunk17h*", NPT_TLS_CHUNK),
 	RUSTLS("_RNvX*6rustls4conn*6ReaderNt*2io4Read4read", NPT_TLS_READ),
+	RUSTLS("_RNvX*6rustls4conn*6ReaderNt*2io7BufRead7consume", NPT_TLS_CONSUME),
+	RUSTLS("_RNvM*6rustls4conn*6Reader16into_first_chunk", NPT_TLS_CHUNK),
 	RUSTLS("_RNvX*6rustls4conn*6WriterNt*2io5Write5write", NPT_TLS_WRITE),
 };
 
@@ -161,20 +173,23 @@ static bool has_role(const struct npt_tls_library *library, enum npt_tls_role ro
 
 static bool is_usable(const struct npt_tls_library *library)
 {
-	return (has_role(library, NPT_TLS_READ) || has_role(library, NPT_TLS_READ_EX)) &&
+	return (has_role(library, NPT_TLS_READ) || has_role(library, NPT_TLS_READ_EX) ||
+		has_role(library, NPT_TLS_CONSUME)) &&
 	       (has_role(library, NPT_TLS_WRITE) || has_role(library, NPT_TLS_WRITE_EX));
 }
 
-/* Whichever of two stands there first yields to the other: it calls that. */
-static void drop_function(struct npt_tls_library *library, const char *name, const char *other)
+/* A function that is only a jump to the other one would tell each call twice. */
+static void drop_jump(struct npt_tls_library *library, const char *name, const char *other)
 {
 	size_t at = library->function_count;
 	bool both = false;
 
 	for (size_t i = 0; i < library->function_count; i++) {
-		if (strcmp(library->functions[i].name, name) == 0)
+		const struct npt_tls_function *function = &library->functions[i];
+
+		if (strcmp(function->name, name) == 0 && function->size_bytes <= JUMP_BYTES_MAX)
 			at = i;
-		both = both || strcmp(library->functions[i].name, other) == 0;
+		both = both || strcmp(function->name, other) == 0;
 	}
 	if (!both || at == library->function_count)
 		return;
@@ -248,6 +263,7 @@ static void add_ssl(const struct look *look, const char *name, bool executable, 
 	const char *version =
 		libressl ? look->versions[TEXT_LIBRESSL] : look->versions[TEXT_OPENSSL];
 
+	drop_jump(&library, "SSL_write_ex", "SSL_write_ex2");
 	library.kind = look->is_boringssl ? NPT_TLS_BORINGSSL
 		       : libressl         ? NPT_TLS_LIBRESSL
 					  : NPT_TLS_OPENSSL;
@@ -274,7 +290,7 @@ static void add_gnutls(struct look *look, const char *name, bool executable, uin
 {
 	struct npt_tls_library *library = &look->families[FAMILY_GNUTLS];
 
-	drop_function(library, "gnutls_record_send", "gnutls_record_send2");
+	drop_jump(library, "gnutls_record_send", "gnutls_record_send2");
 	if (!is_usable(library))
 		return;
 	library->kind = NPT_TLS_GNUTLS;
