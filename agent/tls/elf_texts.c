@@ -116,7 +116,7 @@ int npt_elf_find_texts(struct npt_elf *elf, const char *const *texts, size_t cou
 		scan->lengths[i] = strlen(texts[i]);
 		scan->begins[begin_of((const uint8_t *)texts[i])] = 1;
 	}
-	for (size_t i = 0; i < range_count; i++) {
+	for (size_t i = 0; i < range_count && scan->left > 0; i++) {
 		uint64_t size = ranges[i].size_bytes;
 		int rc;
 
