@@ -79,7 +79,8 @@ bool npt_elf_has_symtab(const struct npt_elf *elf);
 /*
  * Looks for texts in data that is neither code nor writable, at most scan_bytes of it. Each place
  * is told by the number of the text, with what stands there (cut at NPT_ELF_TEXT_BYTES, ended by a
- * NUL) until found says true: enough of this one. 1 if all was looked at, 0 if not, or an error.
+ * NUL) until found says true: enough of this one. 1 if all was looked at or is no longer wanted, 0
+ * if not, or an error.
  */
 #define NPT_ELF_TEXT_BYTES 128
 typedef bool npt_elf_text_fn(size_t number, const char *text, void *context);

@@ -90,9 +90,10 @@ static const struct wanted wanted[] = {
 	RUSTLS("_RNvX*6rustls4conn*6WriterNt*2io5Write5write", NPT_TLS_WRITE),
 };
 
+/* None of them whole, so that this program is not taken for one that has them. */
 enum text { TEXT_OPENSSL, TEXT_LIBRESSL, TEXT_SOURCE, TEXT_GNUTLS, TEXT_RUSTLS, TEXTS };
 static const char *const texts[TEXTS] = {
-	[TEXT_OPENSSL] = "OpenSSL ", [TEXT_LIBRESSL] = "LibreSSL ", [TEXT_SOURCE] = "ssl/ssl_lib.c",
+	[TEXT_OPENSSL] = "OpenSSL ", [TEXT_LIBRESSL] = "LibreSSL ", [TEXT_SOURCE] = "ssl/ssl_lib.",
 	[TEXT_GNUTLS] = "GnuTLS ",   [TEXT_RUSTLS] = "/rustls-",
 };
 
@@ -154,8 +155,8 @@ static bool take_text(size_t number, const char *text, void *context)
 	char *version = look->versions[number];
 
 	if (number == TEXT_SOURCE) {
-		look->is_source = look->is_source || rest[0] == '\0' || rest[0] == 'c';
-		look->is_boringssl = look->is_boringssl || (rest[0] == 'c' && rest[1] != '.');
+		look->is_boringssl = look->is_boringssl || strncmp(rest, "cc", 2) == 0;
+		look->is_source = look->is_source || look->is_boringssl || strcmp(rest, "c") == 0;
 		return look->is_source;
 	}
 	if (number == TEXT_OPENSSL && strstr(text, "compatible; BoringSSL"))
