@@ -16,37 +16,44 @@
 #define FLAGS_AT        15
 #define FLAG_BIG_ENDIAN 1
 #define FLAG_INLINE     2
-#define SCAN_BYTES      (64U << 10)
+#define SCAN_BYTES      (16U << 20) /* of a segment */
 #define TEXT_BYTES_MAX  256
 #define ALIGNMENT       16
 
-/* Where it is in the file: its section, or the beginning of the data that may be written. */
+static bool scan(struct npt_elf *elf, uint64_t offset, uint64_t size_bytes, uint64_t *offset_ret)
+{
+	npt_auto(npt_elf_window_done) struct npt_elf_window window = { .elf = elf };
+
+	for (uint64_t at = -offset % ALIGNMENT; at < SCAN_BYTES && at + HEAD_BYTES <= size_bytes;) {
+		size_t size, place = 0;
+		const uint8_t *bytes =
+			npt_elf_window_from(&window, offset + at, size_bytes - at, &size, NULL);
+
+		if (!bytes)
+			return false;
+		for (; place + HEAD_BYTES <= size; place += ALIGNMENT)
+			if (memcmp(bytes + place, MAGIC, MAGIC_BYTES) == 0) {
+				*offset_ret = offset + at + place;
+				return true;
+			}
+		if (place == 0)
+			return false;
+		at += place;
+	}
+	return false;
+}
+
+/* Where it is in the file: its section, or, without section headers, data that may be written. */
 static bool locate(struct npt_elf *elf, uint64_t *offset_ret)
 {
-	npt_auto_free uint8_t *bytes = NULL;
 	const struct npt_elf_section *section = npt_elf_section(elf, ".go.buildinfo");
-	uint64_t offset = 0, size = 0;
 
-	if (section && section->type != SHT_NOBITS) {
-		offset = section->offset;
-		size = section->size_bytes;
-	}
-	for (size_t i = 0; elf->section_count == 0 && size == 0 && i < elf->segment_count; i++)
-		if (elf->segments[i].writable) {
-			offset = elf->segments[i].offset;
-			size = elf->segments[i].file_bytes;
-		}
-	size = size < SCAN_BYTES ? size : SCAN_BYTES;
-	if (size < HEAD_BYTES)
-		return false;
-	bytes = npt_alloc(1, (size_t)size);
-	if (npt_elf_read(elf, offset, bytes, (size_t)size, NULL) < 0)
-		return false;
-	for (uint64_t at = 0; at + HEAD_BYTES <= size; at += ALIGNMENT)
-		if (memcmp(bytes + at, MAGIC, MAGIC_BYTES) == 0) {
-			*offset_ret = offset + at;
+	if (section && section->type != SHT_NOBITS && section->size_bytes >= HEAD_BYTES)
+		return scan(elf, section->offset, section->size_bytes, offset_ret);
+	for (size_t i = 0; elf->section_count == 0 && i < elf->segment_count; i++)
+		if (elf->segments[i].writable && elf->segments[i].file_bytes >= HEAD_BYTES &&
+		    scan(elf, elf->segments[i].offset, elf->segments[i].file_bytes, offset_ret))
 			return true;
-		}
 	return false;
 }
 

@@ -351,7 +351,7 @@ int npt_gopclntab_find(struct npt_elf *elf, const char *const *names, size_t cou
 	struct table table = { .elf = elf };
 	uint64_t left = SCAN_BYTES_MAX;
 	struct hit hits[HITS_MAX];
-	size_t hit_count;
+	size_t hit_count = 0;
 	int rc;
 
 	memset(functions, 0, count * sizeof(*functions));

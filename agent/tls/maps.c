@@ -227,7 +227,6 @@ int npt_maps_read(uint32_t pid, struct npt_maps *maps_ret, struct npt_error *err
 /* Whether the file that is open here makes the same line in maps as it does there. */
 static bool is_mapped_alike(int fd, const struct npt_mapped_file *file)
 {
-	npt_auto(npt_maps_done) struct npt_maps own = { .pid = 0 };
 	npt_auto(npt_buffer_done) struct npt_buffer text = NPT_BUFFER(MAPS_BYTES_MAX);
 	void *page = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0);
 	const char *at, *end;
