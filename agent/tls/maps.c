@@ -107,7 +107,7 @@ static void add_line(struct npt_maps *maps, const struct line *line)
 	size_t length = line->path_length;
 
 	if (line->inode == 0) {
-		bool system = length > 0 && line->path[0] == '[' && line->path[1] == 'v';
+		bool system = length > 1 && line->path[0] == '[' && line->path[1] == 'v';
 
 		maps->anonymous_bytes += system ? 0 : line->end - line->begin;
 		return;

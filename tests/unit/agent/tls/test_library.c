@@ -27,7 +27,7 @@ struct program {
 	const char *file; /* its name */
 	bool executable;
 	struct symbol symbols[SYMBOLS_MAX]; /* of functions; NULL ends */
-	const char *constants;
+	const char *constants;              /* '|' is a NUL */
 	/* What is expected; a kind of NPT_TLS_KINDS: nothing. */
 	enum npt_tls_kind kind;
 	const char *version, *how, *why;
@@ -57,7 +57,7 @@ static const struct program programs[] = {
 	{ "node",
 	  true,
 	  { SSL_BOTH, { "SSL_set_fd", 32 } },
-	  "enable OpenSSL 3.0 legacy\0OpenSSL 3.0.19 27 Jan 2026\0ssl/ssl_lib.c",
+	  "enable OpenSSL 3.0 legacy|OpenSSL 3.0.19 27 Jan 2026|ssl/ssl_lib.c",
 	  NPT_TLS_OPENSSL,
 	  "3.0.19",
 	  "symbols of the executable (static)",
@@ -103,7 +103,7 @@ static const struct program programs[] = {
 	{ "nginx",
 	  true,
 	  { { "main", 9 } },
-	  "OpenSSL 3.3.7 7 Apr 2026\0ssl/ssl_lib.c",
+	  "OpenSSL 3.3.7 7 Apr 2026|ssl/ssl_lib.c",
 	  NPT_TLS_OPENSSL,
 	  "3.3.7",
 	  "",
@@ -112,7 +112,7 @@ static const struct program programs[] = {
 	{ "wrapper.so",
 	  false,
 	  { SSL_BOTH, { "SSL_peek", 32 } },
-	  "/src/boringssl/ssl/ssl_lib.cc\0OpenSSL 1.1.1 (compatible; BoringSSL)",
+	  "/src/boringssl/ssl/ssl_lib.cc|OpenSSL 1.1.1 (compatible; BoringSSL)",
 	  NPT_TLS_BORINGSSL,
 	  "",
 	  "symbols of wrapper.so",
@@ -228,7 +228,8 @@ static const struct program programs[] = {
 static void make(const struct program *program, struct elf_image *image)
 {
 	struct elf_image_symbol symbols[SYMBOLS_MAX];
-	size_t count = 0, size = 0;
+	size_t count = 0, size = strlen(program->constants);
+	char constants[128];
 
 	elf_image_init(image);
 	for (; count < SYMBOLS_MAX && program->symbols[count].name; count++)
@@ -240,10 +241,9 @@ static void make(const struct program *program, struct elf_image *image)
 			.section = 1,
 		};
 	elf_image_symbols(image, ".symtab", ".strtab", SHT_SYMTAB, symbols, count);
-	while (size < 100 && (program->constants[size] || program->constants[size + 1]))
-		size++;
-	if (size > 0)
-		(void)elf_image_put(image, ELF_IMAGE_CONSTANTS, program->constants, size);
+	for (size_t i = 0; i <= size; i++)
+		constants[i] = program->constants[i] == '|' ? '\0' : program->constants[i];
+	(void)elf_image_put(image, ELF_IMAGE_CONSTANTS, constants, size + 1);
 }
 
 static void analyse(const void *bytes, size_t size, const char *name, bool executable,
@@ -542,12 +542,13 @@ static void a_small_cache_gives_the_same_answers(void)
 }
 
 static const struct npt_test tests[] = {
+	/* First: what others load makes it slow. */
+	NPT_TEST(a_small_cache_gives_the_same_answers),
 	NPT_TEST(knows_each_library_and_says_what_it_lacks),
 	NPT_TEST(says_why_it_cannot_look_into_a_file),
 	NPT_TEST(keeps_the_version_of_a_libcrypto),
 	NPT_TEST(finds_the_libraries_of_this_process),
 	NPT_TEST(says_that_a_library_was_replaced_while_in_use),
 	NPT_TEST(looks_again_at_a_file_that_was_written_to),
-	NPT_TEST(a_small_cache_gives_the_same_answers),
 };
 NPT_TEST_MAIN(tests)
