@@ -252,8 +252,8 @@ def granian(world, _, options):
         "    await send({'type': 'http.response.start', 'status': 200,\n"
         "                'headers': [(b'content-length', str(size).encode())]})\n"
         "    await send({'type': 'http.response.body', 'body': b'x' * size})\n")
-    return in_wheel("granian", PYTHON, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port",
-                    PORT, "--ssl-certificate", "server.pem", "--ssl-keyfile", "server.key",
+    return in_wheel("granian", PYTHON, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1",
+                    "--port", PORT, "--ssl-certificate", "server.pem", "--ssl-keyfile", "server.key",
                     "--no-ws", "application:application")
 
 
@@ -280,9 +280,10 @@ def envoy(world, _, options):
 
 def curl_cffi(world, role, options):
     """BoringSSL inside a Python module; its requests are made by a line on stdin, as ours are."""
+    address = f"https://{NAME}:{options.get('port', PORT)}/{options.get('size', 1000)}"
     program = ("import json, os, sys\nfrom curl_cffi import requests\nsession = requests.Session()\n"
                "def batch(count):\n    for _ in range(count):\n"
-               f"        got = session.get('https://{NAME}:{options.get('port', PORT)}/{options.get('size', 1000)}',"
+               f"        got = session.get('{address}',"
                " verify='ca.pem', http_version='v1')\n"
                f"        assert got.status_code == 200 and len(got.content) == {options.get('size', 1000)}\n"
                "    truth['requests'] += count\n"
@@ -291,6 +292,10 @@ def curl_cffi(world, role, options):
                f"batch({options.get('hold', 0)})\nsay()\n"
                f"for _ in sys.stdin:\n    batch({options.get('requests', 1)})\n    say()\n")
     return in_wheel("curl_cffi", PYTHON, "-c", program)
+
+
+def addresses(options):
+    return [f"https://{NAME}:{options.get('port', PORT)}/{options['size']}"] * options["requests"]
 
 
 OTHERS = {peer.name: peer for peer in (
@@ -303,18 +308,18 @@ OTHERS = {peer.name: peer for peer in (
         "openssl", "s_server", "-accept", f"127.0.0.1:{PORT}", "-cert", "server.pem", "-key", "server.key",
         "-WWW", "-quiet"], ours=False),
     Peer("gnutls-serv", GNUTLS, lambda world, role, options: [
-        "gnutls-serv", "--http", "--port", options.get("port", PORT), "--x509certfile", "server.pem", "--x509keyfile",
-        "server.key", "--quiet"], ours=False),
+        "gnutls-serv", "--http", "--port", options.get("port", PORT), "--x509certfile", "server.pem",
+        "--x509keyfile", "server.key", "--quiet"], ours=False),
     Peer("curl_cffi", Uses("BoringSSL", "full"), curl_cffi),
     # These end when they have what they asked for. Held: so slow that it lasts.
     Peer("curl", OPENSSL3, lambda world, role, options: [
         "curl", "-sS", "--cacert", "ca.pem", options.get("http", "--http1.1"), "-o", "/dev/null",
         *(["--limit-rate", "250k"] if "hold" in options else []),
-        *[f"https://{NAME}:{PORT}/{options['size']}"] * options["requests"]], ours=False),
+        *addresses(options)], ours=False),
     Peer("wget", GNUTLS, lambda world, role, options: [
         "wget", "-q", "--ca-certificate", "ca.pem", "-O", "/dev/null",
         *(["--limit-rate=250k"] if "hold" in options else []),
-        *[f"https://{NAME}:{options.get('port', PORT)}/{options['size']}"] * options["requests"]], ours=False),
+        *addresses(options)], ours=False),
     # These do as they are told by stdin.
     Peer("s_client", OPENSSL3, lambda world, role, options: [
         "openssl", "s_client", "-connect", f"127.0.0.1:{PORT}", "-servername", NAME, "-CAfile", "ca.pem",
@@ -494,7 +499,8 @@ class Running:
 
 def nginx_truth(world):
     """[end] by worker, and the facts of the last request."""
-    ends, last = collections.defaultdict(lambda: {"role": "server", "requests": 0, "tls": None, "wire": None}), {}
+    nothing = {"role": "server", "requests": 0, "tls": None, "wire": None}
+    ends, last = collections.defaultdict(lambda: dict(nothing)), {}
     for line in (world.folder / "access.log").read_text().splitlines():
         last = json.loads(line)
         ends[last["pid"]]["pid"] = last["pid"]
