@@ -93,7 +93,8 @@ def test_a_line_has_the_numbers_of_its_connection(scene, order):
         assert total(edges, "connections", count) >= 1
     if order == AFTER or scene.client not in DOWNLOADS:  # a download goes on while one looks
         unread = total(client, "sent", "bytes") - total(server, "received", "bytes")
-        assert 0 <= unread <= scene.server_closes * CLOSE_NOTIFY_BYTES * total(client, "connections", "closed")
+        closed = total(client, "connections", "closed") if scene.server_closes else 0
+        assert 0 <= unread <= CLOSE_NOTIFY_BYTES * closed
         assert total(client, "received", "bytes") == total(server, "sent", "bytes")
     for end in result.client_ends:
         assert end["requests"] == REQUESTS
@@ -114,9 +115,11 @@ def test_a_line_says_what_is_spoken_on_it(scene, order):
     for role in ("server", "client"):
         edges = result.edges(role)
         assert {edge["tls"] for edge in edges} == {"yes"}
-        full = PEERS[getattr(scene, role)].uses.coverage == "full"
-        if full or (handshake and scene.alpn != ("",)):
-            assert {edge["protocol"] for edge in edges} == {scene.protocol}
+        seen = {edge["protocol"] for edge in edges}
+        if PEERS[getattr(scene, role)].uses.coverage == "full":
+            assert seen == {scene.protocol}
+        else:  # the handshake may say that it is HTTP, of some version
+            assert len(seen) == 1 and seen <= {scene.protocol, "http", "unknown"}
         if not handshake:
             continue
         assert {edge.get("tlsVersion", "") for edge in edges} == {scene.tls_version}

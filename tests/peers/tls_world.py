@@ -32,7 +32,8 @@ SOURCES = HERE / "tls_programs"
 PYTHON = "/usr/bin/python3"
 NAME = "peer.test"  # what certificates are for; 127.0.0.1 in the namespace
 PORT = 18443
-SLOW_BYTES, SLOW_SECONDS = 4000000, 1
+# Downloads that go on: more than what buffers take, so that the server goes on, too.
+SLOW_BYTES, SLOW_SECONDS = 64000000, 1
 START_SECONDS, ANSWER_SECONDS = 30, 60
 
 
@@ -87,8 +88,9 @@ class World:
         ensure_programs()
         make_certificates(self.folder)
         self.folder.chmod(0o755)
-        for size in (1000, SLOW_BYTES):
-            (self.folder / str(size)).write_bytes(b"x" * size)
+        (self.folder / "1000").write_bytes(b"x" * 1000)
+        (self.folder / str(SLOW_BYTES)).touch()
+        os.truncate(self.folder / str(SLOW_BYTES), SLOW_BYTES)
         ip("netns", "add", self.namespace)
         ip("-n", self.namespace, "link", "set", "lo", "up")
         hosts = pathlib.Path("/etc/netns") / self.namespace
@@ -252,8 +254,8 @@ def granian(world, _, options):
         "    await send({'type': 'http.response.start', 'status': 200,\n"
         "                'headers': [(b'content-length', str(size).encode())]})\n"
         "    await send({'type': 'http.response.body', 'body': b'x' * size})\n")
-    return in_wheel("granian", PYTHON, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port",
-                    PORT, "--ssl-certificate", "server.pem", "--ssl-keyfile", "server.key",
+    return in_wheel("granian", PYTHON, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1",
+                    "--port", PORT, "--ssl-certificate", "server.pem", "--ssl-keyfile", "server.key",
                     "--no-ws", "application:application")
 
 
@@ -280,9 +282,10 @@ def envoy(world, _, options):
 
 def curl_cffi(world, role, options):
     """BoringSSL inside a Python module; its requests are made by a line on stdin, as ours are."""
+    address = f"https://{NAME}:{options.get('port', PORT)}/{options.get('size', 1000)}"
     program = ("import json, os, sys\nfrom curl_cffi import requests\nsession = requests.Session()\n"
                "def batch(count):\n    for _ in range(count):\n"
-               f"        got = session.get('https://{NAME}:{options.get('port', PORT)}/{options.get('size', 1000)}',"
+               f"        got = session.get('{address}',"
                " verify='ca.pem', http_version='v1')\n"
                f"        assert got.status_code == 200 and len(got.content) == {options.get('size', 1000)}\n"
                "    truth['requests'] += count\n"
@@ -291,6 +294,10 @@ def curl_cffi(world, role, options):
                f"batch({options.get('hold', 0)})\nsay()\n"
                f"for _ in sys.stdin:\n    batch({options.get('requests', 1)})\n    say()\n")
     return in_wheel("curl_cffi", PYTHON, "-c", program)
+
+
+def addresses(options):
+    return [f"https://{NAME}:{options.get('port', PORT)}/{options['size']}"] * options["requests"]
 
 
 OTHERS = {peer.name: peer for peer in (
@@ -303,22 +310,22 @@ OTHERS = {peer.name: peer for peer in (
         "openssl", "s_server", "-accept", f"127.0.0.1:{PORT}", "-cert", "server.pem", "-key", "server.key",
         "-WWW", "-quiet"], ours=False),
     Peer("gnutls-serv", GNUTLS, lambda world, role, options: [
-        "gnutls-serv", "--http", "--port", options.get("port", PORT), "--x509certfile", "server.pem", "--x509keyfile",
-        "server.key", "--quiet"], ours=False),
+        "gnutls-serv", "--http", "--port", options.get("port", PORT), "--x509certfile", "server.pem",
+        "--x509keyfile", "server.key", "--quiet"], ours=False),
     Peer("curl_cffi", Uses("BoringSSL", "full"), curl_cffi),
     # These end when they have what they asked for. Held: so slow that it lasts.
     Peer("curl", OPENSSL3, lambda world, role, options: [
-        "curl", "-sS", "--cacert", "ca.pem", options.get("http", "--http1.1"), "-o", "/dev/null",
+        "curl", "-sSv", "--cacert", "ca.pem", options.get("http", "--http1.1"), "-o", "/dev/null",
         *(["--limit-rate", "250k"] if "hold" in options else []),
-        *[f"https://{NAME}:{PORT}/{options['size']}"] * options["requests"]], ours=False),
+        *addresses(options)], ours=False),
     Peer("wget", GNUTLS, lambda world, role, options: [
         "wget", "-q", "--ca-certificate", "ca.pem", "-O", "/dev/null",
         *(["--limit-rate=250k"] if "hold" in options else []),
-        *[f"https://{NAME}:{options.get('port', PORT)}/{options['size']}"] * options["requests"]], ours=False),
+        *addresses(options)], ours=False),
     # These do as they are told by stdin.
     Peer("s_client", OPENSSL3, lambda world, role, options: [
         "openssl", "s_client", "-connect", f"127.0.0.1:{PORT}", "-servername", NAME, "-CAfile", "ca.pem",
-        "-quiet"], ours=False),
+        "-brief"], ours=False),
     Peer("gnutls-cli", GNUTLS, lambda world, role, options: [
         "gnutls-cli", "--logfile", "gnutls-cli.log", "--x509cafile", "ca.pem", "-p", PORT, NAME], ours=False),
 )}
@@ -410,6 +417,11 @@ class Result:
                 if edge["role"] == role and edge["process"]["pid"] in pids and edge["peer"]["port"] == PORT]
 
 
+# curl -v, openssl s_client -brief
+HANDSHAKE_WORDS = re.compile(r"(?:SSL connection using |Protocol version: )(TLSv[\d.]+)"
+                             r"\s*(?:/ |Ciphersuite: )(\S+)")
+
+
 def read_truth(program):
     return json.loads(program.line())
 
@@ -480,11 +492,20 @@ class Running:
         self.end = read_truth(self.program)
 
     def tell(self):
-        """What it did since it was started, or since begin."""
+        """What it did since it was started, or since begin; of others the handshake, from what they say."""
         if not self.peer.ours:
-            return []
+            self.program.log.seek(0)
+            words = HANDSHAKE_WORDS.search(self.program.log.read())
+            return [{"version": words[1], "cipher": words[2]}] if words else []
         self.end = self.end if self.role == "client" else ask(self.program)
         return since(self.end, self.begin)
+
+    def wait_failed(self):
+        """Until a server has heard that a handshake failed; one that has none to tell of is red then."""
+        for _ in range(100):
+            if ask(self.program)["ends"][0]["failed"]:
+                return
+            time.sleep(0.05)
 
     def mark(self):
         """From here on it counts."""
@@ -494,7 +515,8 @@ class Running:
 
 def nginx_truth(world):
     """[end] by worker, and the facts of the last request."""
-    ends, last = collections.defaultdict(lambda: {"role": "server", "requests": 0, "tls": None, "wire": None}), {}
+    nothing = {"role": "server", "requests": 0, "tls": None, "wire": None}
+    ends, last = collections.defaultdict(lambda: dict(nothing)), {}
     for line in (world.folder / "access.log").read_text().splitlines():
         last = json.loads(line)
         ends[last["pid"]]["pid"] = last["pid"]
@@ -525,15 +547,18 @@ def play(world, scene, order):
         server.mark()
         client_pids = client.pids()
         client.act()
+        if client_options.get("fails"):
+            server.wait_failed()
         client_ends, server_ends = client.tell(), server.tell()
         server_pids = server.pids()
         client_pids |= client.pids()
         report = agent.report()
         told = [plain_facts(end) for end in client_ends + server_ends if end.get("version")]
+        client_ends = client_ends if client.peer.ours else []
         if scene.server.startswith("nginx"):
             world.end_all()  # its log is written
             server_ends, last = nginx_truth(world)
-            told.append(plain_facts(last))
+            told += [plain_facts(last)] if last.get("version") else []  # of a request that was over
         return Result(scene, order, report, server_pids, client_pids, server_ends, client_ends, told)
     finally:
         if agent:

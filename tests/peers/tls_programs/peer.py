@@ -194,11 +194,12 @@ class Blocking:
         except ssl.SSLWantReadError:
             pass
         first = outgoing.read()
-        for byte in first[:OPTIONS["abort"] or None]:
-            sock.send(bytes([byte]))
         if OPTIONS["abort"]:
+            sock.send(first[:OPTIONS["abort"]])
             sock.close()
             return None
+        for byte in first:
+            sock.send(bytes([byte]))
         return Beside(sock, hello, incoming, outgoing)
 
     def connect(self):
