@@ -17,6 +17,7 @@ enum npt_chunk_kind {
 	NPT_CHUNK_USER = 0,          /* one buffer of the program's */
 	NPT_CHUNK_VECTOR = 1,        /* several, which an array of struct iovec names */
 	NPT_CHUNK_COPIED_VECTOR = 2, /* the same, of which the kernel has made a copy */
+	NPT_CHUNK_GATHERED = 3, /* bytes that we have kept, NPT_MESSAGE_BYTES at most */
 };
 
 #define NPT_CHUNK_VECTORS 4
@@ -68,7 +69,7 @@ static __always_inline const void *npt_vector_at(const struct npt_chunk *chunk, 
 static __always_inline __u32 npt_chunk_read(const struct npt_chunk *chunk, struct sk_buff *packet,
 					    __u32 offset, __u8 *out, __u32 bytes, const __u32 max)
 {
-	const void *from = chunk->user + chunk->user_offset + offset;
+	const void *from = NULL;
 	struct bpf_dynptr dynptr;
 	__u64 left = bytes;
 
@@ -76,7 +77,9 @@ static __always_inline __u32 npt_chunk_read(const struct npt_chunk *chunk, struc
 		return 0;
 	if (bytes > chunk->size - offset)
 		bytes = chunk->size - offset;
-	if (!packet && chunk->kind != NPT_CHUNK_USER) {
+	if (!packet && chunk->kind == NPT_CHUNK_USER) {
+		from = chunk->user + chunk->user_offset + offset;
+	} else if (!packet && chunk->kind != NPT_CHUNK_GATHERED) {
 		from = npt_vector_at(chunk, chunk->user_offset + offset, &left);
 		if (!from)
 			return 0;
@@ -88,6 +91,10 @@ static __always_inline __u32 npt_chunk_read(const struct npt_chunk *chunk, struc
 	barrier_var(bytes); /* the verifier must see the bound that the compiler knows */
 	if (bytes == 0 || bytes > max)
 		return 0;
+	if (!packet && chunk->kind == NPT_CHUNK_GATHERED) {
+		from = chunk->user + (offset & (NPT_MESSAGE_BYTES - 1));
+		return bpf_probe_read_kernel(out, bytes, from) ? 0 : bytes;
+	}
 	if (!packet)
 		return bpf_probe_read_user(out, bytes, from) ? 0 : bytes;
 	if (bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &dynptr) ||

@@ -203,17 +203,18 @@ static __noinline int npt_tls_step(const struct npt_conn *conn, struct npt_tls_s
 	return 1;
 }
 
-/* The current message is the first of a TLS connection. */
-static __always_inline void npt_tls_begins(struct npt_conn *conn, bool sent)
+/* Whether the current message is the first of a TLS connection, and its handshake to be followed. */
+static __always_inline bool npt_tls_begins(struct npt_conn *conn, bool sent)
 {
 	struct npt_tls_stream *stream = &conn->tls_streams[sent];
 
 	if (conn->tls_id || conn->message.bytes[0] != NPT_TLS_HANDSHAKE)
-		return;
+		return false;
 	conn->tls_id = bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 0xff);
 	conn->flags |= NPT_CONN_HANDSHAKE;
 	stream->flags = NPT_STREAM_STARTED;
 	stream->seq = conn->message_seq;
+	return true;
 }
 
 static __always_inline void npt_tls_follow(struct npt_conn *conn, const struct npt_chunk *chunk,

@@ -137,17 +137,12 @@ static __always_inline bool npt_message_skip(struct npt_conn *conn)
 	return true;
 }
 
-/* What TLS begins with is to be heard whole: its handshake is followed from here on. */
-static __always_inline void npt_message_take(struct npt_conn *conn, const struct npt_chunk *chunk,
+static __always_inline void npt_message_look(struct npt_conn *conn, const struct npt_chunk *chunk,
 					     struct sk_buff *packet, bool sent)
 {
 	struct npt_bpf_message *message = &conn->message;
 	__u32 heard;
 
-	if (conn->classified.final) {
-		npt_tls_follow(conn, chunk, packet, sent);
-		return;
-	}
 	if (conn->message_sent != sent + 1) {
 		conn->message_sent = sent + 1;
 		npt_message_begin(conn, chunk->seq,
@@ -168,9 +163,32 @@ static __always_inline void npt_message_take(struct npt_conn *conn, const struct
 	heard = npt_heard(conn);
 	if (heard)
 		conn->heard = heard;
+}
+
+/* A TLS connection begins with this message: what came of it before this chunk was gathered. */
+static __always_inline void npt_tls_catch_up(struct npt_conn *conn, const struct npt_chunk *chunk,
+					     bool sent)
+{
+	struct npt_chunk gathered = {
+		.kind = NPT_CHUNK_GATHERED,
+		.user = conn->message.bytes,
+		.seq = conn->message_seq,
+		.size = chunk->seq - conn->message_seq,
+	};
+
+	if (gathered.size <= conn->message.length)
+		npt_tls_follow(conn, &gathered, NULL, sent);
+}
+
+static __always_inline void npt_message_take(struct npt_conn *conn, const struct npt_chunk *chunk,
+					     struct sk_buff *packet, bool sent)
+{
+	if (!conn->classified.final)
+		npt_message_look(conn, chunk, packet, sent);
 	if (conn->tls != NPT_BPF_TLS_YES)
 		return;
-	npt_tls_begins(conn, sent);
+	if (npt_tls_begins(conn, sent))
+		npt_tls_catch_up(conn, chunk, sent);
 	npt_tls_follow(conn, chunk, packet, sent);
 }
 
