@@ -17,7 +17,7 @@ enum npt_chunk_kind {
 	NPT_CHUNK_USER = 0,          /* one buffer of the program's */
 	NPT_CHUNK_VECTOR = 1,        /* several, which an array of struct iovec names */
 	NPT_CHUNK_COPIED_VECTOR = 2, /* the same, of which the kernel has made a copy */
-	NPT_CHUNK_GATHERED = 3, /* bytes that we have kept, NPT_MESSAGE_BYTES at most */
+	NPT_CHUNK_GATHERED = 3,      /* bytes that we have kept, NPT_MESSAGE_BYTES at most */
 };
 
 #define NPT_CHUNK_VECTORS 4

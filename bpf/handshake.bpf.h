@@ -203,7 +203,7 @@ static __noinline int npt_tls_step(const struct npt_conn *conn, struct npt_tls_s
 	return 1;
 }
 
-/* Whether the current message is the first of a TLS connection, and its handshake to be followed. */
+/* Is the current message the first of a TLS connection, whose handshake is to be followed? */
 static __always_inline bool npt_tls_begins(struct npt_conn *conn, bool sent)
 {
 	struct npt_tls_stream *stream = &conn->tls_streams[sent];

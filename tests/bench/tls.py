@@ -81,7 +81,8 @@ def part(report, rounds):
         if not shutil.which("nginx") or not shutil.which("wrk"):
             report.note("SKIPPED: nginx or wrk is not there (make deps)")
             return
-        report.part("https", "nginx and wrk, TLS 1.3, keep-alive, 1000 bytes, 16 connections; ratio to \"nothing\"")
+        report.part("https",
+                    "nginx and wrk, TLS 1.3, keep-alive, 1000 bytes, 16 connections; ratio to \"nothing\"")
         seen, _ = variants.interleave(rounds, lambda: measure_rate(files), NAMES)
         variants.say_nothing(report, seen, unit_of)
         variants.say(report, seen, variants.ratios, "x", lambda what, name: (
@@ -89,7 +90,8 @@ def part(report, rounds):
 
 
 def protocol_part(report, rounds):
-    report.part("protocol", "nginx and wrk as in http; what the Protocol layer adds to Operations, as a ratio")
+    report.part("protocol",
+                "nginx and wrk as in http; what the Protocol layer adds to Operations, as a ratio")
     if not shutil.which("nginx") or not shutil.which("wrk"):
         report.note("SKIPPED: nginx or wrk is not there (make deps)")
         return

@@ -68,11 +68,13 @@ def typed(name, kind, **fields):
 
 def manager(to):
     """HTTP of any version, on to a cluster."""
-    hosts = [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": to}}]}]
+    routes = [{"match": {"prefix": "/"}, "route": {"cluster": to}}]
+    hosts = [{"name": "all", "domains": ["*"], "routes": routes}]
     return typed("envoy.filters.network.http_connection_manager",
                  "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                  stat_prefix=to, codec_type="AUTO", route_config={"name": to, "virtual_hosts": hosts},
-                 http_filters=[typed("envoy.filters.http.router", "extensions.filters.http.router.v3.Router")])
+                 http_filters=[typed("envoy.filters.http.router",
+                                     "extensions.filters.http.router.v3.Router")])
 
 
 def tls(world, name, kind, **fields):
@@ -102,7 +104,8 @@ def cluster(name, port, version, socket=None):
     options = {"@type": TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
                "explicit_http_config": {version: {}}}
     return {"name": name, "type": "STATIC", "connect_timeout": "5s",
-            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
             "load_assignment": {"cluster_name": name, "endpoints": [
                 {"lb_endpoints": [{"endpoint": {"address": at(port)}}]}]},
             **({"transport_socket": socket} if socket else {})}
