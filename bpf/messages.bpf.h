@@ -165,19 +165,22 @@ static __always_inline void npt_message_look(struct npt_conn *conn, const struct
 		conn->heard = heard;
 }
 
-/* A TLS connection begins with this message: what came of it before this chunk was gathered. */
-static __always_inline void npt_tls_catch_up(struct npt_conn *conn, const struct npt_chunk *chunk,
-					     bool sent)
+/*
+ * A TLS connection begins with this message: what came of it before seq was gathered. A function of
+ * its own for the sake of the stack.
+ */
+static __noinline int npt_tls_catch_up(struct npt_conn *conn, __u32 seq, bool sent)
 {
-	struct npt_chunk gathered = {
-		.kind = NPT_CHUNK_GATHERED,
-		.user = conn->message.bytes,
-		.seq = conn->message_seq,
-		.size = chunk->seq - conn->message_seq,
-	};
+	struct npt_chunk gathered = { .kind = NPT_CHUNK_GATHERED };
 
+	if (!conn)
+		return 0;
+	gathered.user = conn->message.bytes;
+	gathered.seq = conn->message_seq;
+	gathered.size = seq - conn->message_seq;
 	if (gathered.size <= conn->message.length)
 		npt_tls_follow(conn, &gathered, NULL, sent);
+	return 0;
 }
 
 static __always_inline void npt_message_take(struct npt_conn *conn, const struct npt_chunk *chunk,
@@ -188,7 +191,7 @@ static __always_inline void npt_message_take(struct npt_conn *conn, const struct
 	if (conn->tls != NPT_BPF_TLS_YES)
 		return;
 	if (npt_tls_begins(conn, sent))
-		npt_tls_catch_up(conn, chunk, sent);
+		npt_tls_catch_up(conn, chunk->seq, sent);
 	npt_tls_follow(conn, chunk, packet, sent);
 }
 

@@ -15,7 +15,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 pytest.register_assert_rewrite("tls_world")
 
-from tls_world import AFTER, BEFORE, DOWNLOADS, PEERS, REQUESTS, Scene, World, needs_root, play  # noqa: E402
+from tls_world import (AFTER, BEFORE, DOWNLOADS, HAS_LAYER_TLS, PEERS, REQUESTS, Scene, World,  # noqa: E402
+                       needs_root, play)
 
 pytestmark = needs_root
 CLOSE_NOTIFY_BYTES = 24  # with TLS 1.3
@@ -114,9 +115,11 @@ def test_a_line_says_what_is_spoken_on_it(scene, order):
     handshake = sees_handshake(scene, order)
     for role in ("server", "client"):
         edges = result.edges(role)
-        assert {edge["tls"] for edge in edges} == {"yes"}
+        full = HAS_LAYER_TLS and PEERS[getattr(scene, role)].uses.coverage == "full"
+        # Of an older connection it is known once both sides have sent, or by the library's calls.
+        assert {edge["tls"] for edge in edges} <= ({"yes"} if full or handshake else {"yes", "unknown"})
         seen = {edge["protocol"] for edge in edges}
-        if PEERS[getattr(scene, role)].uses.coverage == "full":
+        if full:
             assert seen == {scene.protocol}
         else:  # the handshake may say that it is HTTP, of some version
             assert len(seen) == 1 and seen <= {scene.protocol, "http", "unknown"}
@@ -133,7 +136,7 @@ def test_a_line_says_what_is_spoken_on_it(scene, order):
 
 # One case of each until libraries' calls are seen; then all of CASES.
 NOT_YET = pytest.mark.xfail(strict=True, reason="the layer TLS is not in this version")
-FULL = [case for case in CASES if PEERS[case.values[0].server].uses.coverage == "full"][:1]
+FULL = [case for case in CASES if case.values[0].client == "c"][:1]
 
 
 @NOT_YET
