@@ -26,7 +26,7 @@ DATAGRAMS = (sys.executable, str(HERE / "datagrams.py"))
 TIMES = (sys.executable, str(HERE / "times.py"))
 TORTURE = (str(BUILD / "tests/accuracy/accuracy-torture"),)
 PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, TIMES, TORTURE)]
-LAYERS = os.environ.get("NPT_LAYERS", "Base,Operations")  # Base alone where the kernel has no more
+LAYERS = os.environ.get("NPT_LAYERS", "Base,Operations,Protocol")  # Base alone where the kernel has no more
 OPERATIONS = ("writes", "written", "reads", "read")
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
 
