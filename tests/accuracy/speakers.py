@@ -63,8 +63,8 @@ def talk(seed, listener, truth, gate):
         sock = socket.create_connection(("127.0.0.1", PORT))
         accepted, _ = listener.accept()
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server = threading.Thread(target=answer, args=(random.Random(seed + 1), accepted, request, response, times,
-                                                   truth))
+    server = threading.Thread(target=answer, args=(random.Random(seed + 1), accepted, request, response,
+                                                   times, truth))
     server.start()
     with sock:
         for _ in range(times):
