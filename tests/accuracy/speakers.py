@@ -12,7 +12,8 @@ import time
 
 PORT = 18999
 TALKS = {
-    "http1": (b"GET /things HTTP/1.1\r\nHost: there\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "http1": (b"GET /things HTTP/1.1\r\nHost: there\r\n\r\n",
+              b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
     "redis": (b"*2\r\n$3\r\nGET\r\n$5\r\nthing\r\n", b"$5\r\nvalue\r\n"),
     "nobody's": (b"\xfe\x01gibberish\xff\xff", b"\xfe\x02more of it\xff\xff"),
 }
