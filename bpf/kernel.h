@@ -236,7 +236,6 @@ enum {
 #define AF_INET6        10
 #define IPPROTO_UDP     17
 #define IPPROTO_TCP     6
-#define IPPROTO_MPTCP   262
 #define MSG_PEEK        2
 #define MSG_ERRQUEUE    0x2000
 #define TCP_CA_RECOVERY 3 /* enum tcp_ca_state: from here on it knows of a loss */

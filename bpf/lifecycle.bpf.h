@@ -39,40 +39,11 @@ static __always_inline void npt_begin(struct sock *sk, __u32 role)
 		npt_conn_own(conn, &owner);
 	} else {
 		struct npt_endpoint_key end = { .scope = scope, .port = conn->local_port };
+		__u8 yes = 1;
 
-		bpf_map_update_elem(&npt_listening, &end, &owner, BPF_ANY);
+		bpf_map_update_elem(&npt_listening, &end, &yes, BPF_ANY);
 		conn->reported_listen_drops = (__u32)BPF_CORE_READ(sk, sk_drops.counter);
 	}
-}
-
-/*
- * The child of a listener that has no entry: one of MPTCP that is older than the measurement. Its
- * TCP socket is in no file; the walk knows its port and its owner.
- */
-static __noinline struct npt_conn *npt_adopt_child(struct sock *sk)
-{
-	struct npt_endpoint_key end = {};
-	struct npt_bpf_process_key *owner;
-	struct npt_conn *conn;
-
-	if (!sk)
-		return NULL;
-	end.scope = npt_scope_of(sk, 0);
-	if (!end.scope)
-		return NULL;
-	end.port = sk->__sk_common.skc_num;
-	owner = bpf_map_lookup_elem(&npt_listening, &end);
-	if (!owner)
-		return NULL;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
-		return NULL;
-	}
-	conn->owner = *owner;
-	conn->scope = end.scope;
-	conn->role = NPT_BPF_LISTENER;
-	return conn;
 }
 
 /* The child of a listener: BPF_F_CLONE gave it the listener's entry before its first state. */
@@ -185,8 +156,6 @@ static __noinline int npt_on_state(struct sock *sk, int old_state, int new_state
 		npt_begin(sk, new_state == TCP_SYN_SENT ? NPT_BPF_CLIENT : NPT_BPF_LISTENER);
 		return 0;
 	}
-	if (!conn && new_state == TCP_SYN_RECV)
-		conn = npt_adopt_child(sk);
 	if (!conn)
 		return 0;
 	if (new_state == TCP_SYN_RECV && conn->role == NPT_BPF_LISTENER) {

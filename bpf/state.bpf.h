@@ -182,16 +182,13 @@ struct {
 	__type(value, __u32);
 } npt_client_ends SEC(".maps");
 
-/*
- * {zero address, scope, port} that somebody listens on, and who: tells the role of older
- * connections, and whose the child of an older MPTCP listener is.
- */
+/* {zero address, scope, port} that somebody listens on: tells the role of older connections. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct npt_endpoint_key);
-	__type(value, struct npt_bpf_process_key);
+	__type(value, __u8);
 } npt_listening SEC(".maps");
 
 struct {

@@ -18,19 +18,16 @@ static __always_inline bool npt_is_listening(__u32 scope, __u16 port)
 	return bpf_map_lookup_elem(&npt_listening, &end) != NULL;
 }
 
-/*
- * Servers in Go listen with MPTCP unless they are told not to (since 1.24). The TCP socket behind
- * such a listener is in no file: its children are adopted (lifecycle.bpf.h).
- */
 static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
 					       const struct npt_bpf_process_key *owner)
 {
 	struct npt_endpoint_key end = { .scope = scope, .port = sk->__sk_common.skc_num };
 	struct npt_conn *conn;
+	__u8 yes = 1;
 
-	bpf_map_update_elem(&npt_listening, &end, owner, BPF_ANY);
+	bpf_map_update_elem(&npt_listening, &end, &yes, BPF_ANY);
 	conn = npt_conn_of(sk);
-	if (conn || sk->sk_protocol != IPPROTO_TCP)
+	if (conn)
 		return;
 	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
@@ -101,7 +98,7 @@ int npt_find(struct bpf_iter__task_file *ctx)
 	if (!socket)
 		return 0;
 	sk = socket->sk;
-	if (!sk || (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP) ||
+	if (!sk || sk->sk_protocol != IPPROTO_TCP ||
 	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
 		return 0;
 	scope = npt_scope_of(sk, (__u32)task->tgid);
@@ -116,8 +113,6 @@ int npt_find(struct bpf_iter__task_file *ctx)
 			npt_found_listener(sk, scope, &owner);
 		return 0;
 	}
-	if (sk->sk_protocol != IPPROTO_TCP)
-		return 0;
 	role = npt_is_listening(scope, sk->__sk_common.skc_num) ? NPT_BPF_SERVER : NPT_BPF_CLIENT;
 	if (npt_finds(role == NPT_BPF_SERVER ? NPT_FIND_SERVERS : NPT_FIND_CLIENTS))
 		npt_found_connection(sk, scope, role, &owner);
