@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. make help tells what there is.
-.PHONY: help deps dev release test test-tidy test-unit test-bpf test-accuracy test-kernels mutants bench soak demo format clean
+.PHONY: help deps dev release test test-tidy test-unit test-bpf test-accuracy test-peers test-kernels mutants bench soak demo format clean
 
 JOBS ?= $(shell nproc)
 
@@ -9,7 +9,7 @@ help:
 	@echo "make release   build/release/agent/npt-agent and the other programs"
 	@echo "make dev       the same with debug information, in build/dev"
 	@echo "make test      every test that this machine can run; ends with N passed, N failed, N skipped"
-	@echo "make test-tidy, test-unit, test-bpf, test-accuracy, test-kernels   one stage of it"
+	@echo "make test-tidy, test-unit, test-bpf, test-accuracy, test-peers, test-kernels   one stage of it"
 	@echo "make demo      a real Kubernetes, the chart, pods that talk, a task and its result; all gone at the end"
 	@echo "make mutants   break the code in known ways: each time a named test must turn red"
 	@echo "make bench     what measuring costs, beside the floor, A/B interleaved"
@@ -26,7 +26,7 @@ dev release:
 test: deps
 	@tests/run
 
-test-tidy test-unit test-bpf test-accuracy test-kernels:
+test-tidy test-unit test-bpf test-accuracy test-peers test-kernels:
 	@tests/run $(@:test-%=%)
 
 mutants: dev

@@ -138,6 +138,14 @@ void npt_assigned_add_budget(const struct npt_assigned *assigned, uint64_t *cpu_
 	*memory_mib += assigned->wanted.budget_memory_mib;
 }
 
+void npt_assigned_add_layers(const struct npt_assigned *assigned, bool layers[NPT_LAYER_COUNT])
+{
+	if (assigned->state >= NPT_ASSIGNMENT_DRAINING)
+		return;
+	for (size_t i = 0; i < NPT_LAYER_COUNT; i++)
+		layers[i] = layers[i] || assigned->wanted.layers[i];
+}
+
 const char *npt_assigned_id(const struct npt_assigned *assigned)
 {
 	return assigned->wanted.id;

@@ -30,6 +30,8 @@ struct npt_assigned *npt_assigned_new(const struct npt_assignment_tools *tools,
 void npt_assigned_free(struct npt_assigned *assigned);
 NPT_DEFINE_AUTO(struct npt_assigned *, npt_assigned_free)
 
+/* Sets those that this task asks for, while it measures; the others stay as they are. */
+void npt_assigned_add_layers(const struct npt_assigned *assigned, bool layers[NPT_LAYER_COUNT]);
 const char *npt_assigned_id(const struct npt_assigned *assigned);
 /* Adds what this task may cost to the sums. */
 void npt_assigned_add_budget(const struct npt_assigned *assigned, uint64_t *cpu_millicores,

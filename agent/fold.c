@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/core/alloc.h"
+#include "lib/model/protocol.h"
 
 static const enum npt_metric_id metric_ids[NPT_BPF_METRICS] = {
 	[NPT_BPF_WRITE] = NPT_METRIC_WRITE,   [NPT_BPF_READ] = NPT_METRIC_READ,
@@ -132,13 +133,13 @@ static bool advance_connections(struct npt_bpf_slot *seen, const struct npt_bpf_
 	delta->connections.opened = advance(&seen->opened, now->opened);
 	delta->connections.found = advance(&seen->found, now->found);
 	delta->connections.closed = advance(&seen->closed, now->closed);
-	delta->connections.open = began > now->closed ? began - now->closed : 0;
+	delta->connections.open = began - now->closed; /* below 0 if those that moved in closed */
 	failed = advance_codes(seen->failed, now->failed, NPT_SLOT_FAILED_MAX, name_errno, names,
 			       delta->connections.failed, NPT_EDGE_FAILED_MAX);
 	if (other > 0)
 		npt_named_count_add(delta->connections.failed, NPT_EDGE_FAILED_MAX, "other", other);
 	return failed || other > 0 || delta->connections.opened > 0 ||
-	       delta->connections.closed > 0 || delta->connections.open > 0;
+	       delta->connections.closed > 0 || (int64_t)delta->connections.open > 0;
 }
 
 static bool advance_loss(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
@@ -247,4 +248,39 @@ bool npt_fold_queue(__u64 *seen_listen_drops, const struct npt_bpf_queue *now,
 	delta->queue.syn_backlog = now->syn_backlog;
 	delta->queue.listen_drops = advance(seen_listen_drops, now->listen_drops);
 	return delta->queue.listen_drops > 0 || now->accept_backlog > 0 || now->syn_backlog > 0;
+}
+
+static void tell_label(uint32_t label, struct npt_edge *delta)
+{
+	static const enum npt_tls tls[] = {
+		[NPT_BPF_TLS_UNKNOWN] = NPT_TLS_UNKNOWN,
+		[NPT_BPF_TLS_NO] = NPT_TLS_NO,
+		[NPT_BPF_TLS_YES] = NPT_TLS_YES,
+	};
+	uint32_t kind = NPT_LABEL_TLS(label), percent = NPT_LABEL_CONFIDENCE(label);
+
+	(void)snprintf(delta->protocol, sizeof(delta->protocol), "%s",
+		       npt_protocol_name(NPT_LABEL_PROTOCOL(label)));
+	delta->protocol_confidence_permille = percent * 10;
+	delta->tls = kind < NPT_ARRAY_SIZE(tls) ? tls[kind] : NPT_TLS_UNKNOWN;
+}
+
+bool npt_fold_speech(struct npt_bpf_speech *seen, const struct npt_bpf_speech *now,
+		     struct npt_edge *delta)
+{
+	int64_t open = (int64_t)(delta->connections.open + now->moved_in - now->moved_out);
+	bool renamed = seen->label != now->label;
+
+	seen->label = now->label;
+	tell_label(now->label, delta);
+	delta->connections.open = open > 0 ? (uint64_t)open : 0;
+	delta->connections.moved_in = advance(&seen->moved_in, now->moved_in);
+	delta->connections.moved_out = advance(&seen->moved_out, now->moved_out);
+	delta->tls_calls.writes = advance(&seen->tls_writes, now->tls_writes);
+	delta->tls_calls.written_bytes = advance(&seen->tls_written_bytes, now->tls_written_bytes);
+	delta->tls_calls.reads = advance(&seen->tls_reads, now->tls_reads);
+	delta->tls_calls.read_bytes = advance(&seen->tls_read_bytes, now->tls_read_bytes);
+	return renamed || open > 0 || delta->connections.moved_in > 0 ||
+	       delta->connections.moved_out > 0 || delta->tls_calls.writes > 0 ||
+	       delta->tls_calls.reads > 0;
 }

@@ -39,3 +39,10 @@ bool npt_fold_advance(struct npt_bpf_slot *seen, const struct npt_bpf_slot *now,
  */
 bool npt_fold_queue(__u64 *seen_listen_drops, const struct npt_bpf_queue *now,
 		    struct npt_edge *delta);
+
+/*
+ * The same for what is spoken: the label as it is now, counters as differences. After
+ * npt_fold_advance(), whose count of open connections it corrects by those that moved.
+ */
+bool npt_fold_speech(struct npt_bpf_speech *seen, const struct npt_bpf_speech *now,
+		     struct npt_edge *delta);

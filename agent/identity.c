@@ -93,8 +93,7 @@ void npt_identity_fill(struct npt_probe *probe, const struct npt_bpf_slot *slot,
 	edge->role = role_of(slot->key.role);
 	(void)snprintf(edge->transport, sizeof(edge->transport),
 		       slot->key.transport == NPT_BPF_UDP ? "udp" : "tcp");
-	(void)snprintf(edge->protocol, sizeof(edge->protocol), "unknown");
-	edge->tls = NPT_TLS_UNKNOWN;
+	edge->label = slot->key.label;
 	memset(peer, 0, sizeof(*peer));
 	peer->port = slot->key.peer_port;
 	if (slot->pair_pid) {

@@ -15,6 +15,7 @@
 #include "agent/scopes.h"
 #include "agent/slices.h"
 #include "agent/sources.h"
+#include "agent/tls_events.h"
 #include "agent/usage.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
@@ -26,6 +27,7 @@
 /* What was told of a slot already, and who it is. */
 struct told {
 	struct npt_bpf_slot seen;
+	struct npt_bpf_speech speech;
 	__u64 listen_drops;
 	struct npt_edge identity;
 	uint32_t pair_pid;
@@ -44,9 +46,10 @@ struct npt_measure {
 	uint64_t find_until_ns;  /* older sockets may still come out of queues until then */
 	uint64_t read_period_ns; /* 0: at each call */
 	uint64_t next_read_ns;
-	bool scope_ended;            /* its last numbers are still to be read */
-	bool members_came;           /* what they have open is still to be found */
-	uint32_t jiffies_per_second; /* the running kernel's HZ */
+	bool scope_ended;                      /* its last numbers are still to be read */
+	bool members_came;                     /* what they have open is still to be found */
+	uint32_t jiffies_per_second;           /* the running kernel's HZ */
+	struct npt_tls_handshakes *handshakes; /* NULL without the layer Protocol */
 	struct npt_scopes scopes;
 	struct told *told[NPT_SLOTS_MAX];
 };
@@ -79,6 +82,7 @@ static void unload(struct npt_measure *measure)
 		return;
 	stop_slices(measure);
 	npt_probe_close(npt_take(measure->probe));
+	npt_tls_handshakes_free(npt_take(measure->handshakes));
 	for (size_t i = 0; i < NPT_SLOTS_MAX; i++) {
 		free(measure->told[i]);
 		measure->told[i] = NULL;
@@ -103,13 +107,19 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 {
 	struct npt_probe_options options = {
 		.operations = measure->options.operations,
+		.protocol = measure->options.protocol,
 		.no_trampolines = measure->options.no_trampolines,
 	};
 	int r = npt_probe_open(&measure->probe, measure->features, &options, err);
 
 	if (r < 0)
 		return r;
+	if (options.protocol)
+		measure->handshakes = npt_tls_handshakes_new(NPT_TLS_CONNECTIONS_MAX);
 	measure->layers = (struct npt_layers){ .operations = options.operations,
+					       .protocol = options.protocol,
+					       .protocol_off = "layer Protocol is off",
+					       .tls = measure->options.tls,
 					       .operations_off = "layer Operations is off" };
 	measure->budget = (struct npt_budget){ .cpu_millicores = measure->budget.cpu_millicores,
 					       .memory_mib = measure->budget.memory_mib };
@@ -200,6 +210,8 @@ void npt_measure_forget_scope(struct npt_measure *measure, uint32_t id)
 		if (measure->told[i] && measure->told[i]->seen.key.process.scope == id) {
 			free(measure->told[i]);
 			measure->told[i] = NULL;
+			if (measure->handshakes)
+				npt_tls_handshakes_forget(measure->handshakes, i);
 		}
 	}
 	npt_probe_free_slots(measure->probe, id);
@@ -277,6 +289,9 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 	delta = told->identity;
 	news = npt_fold_advance(&told->seen, &now, &names, &delta);
 	news |= npt_fold_queue(&told->listen_drops, &queue, &delta);
+	news |= npt_fold_speech(&told->speech, &npt_probe_speeches(measure->probe)[index], &delta);
+	if (measure->handshakes)
+		news |= npt_tls_handshakes_take(measure->handshakes, index, &delta);
 	measure->operations_counted +=
 		delta.metrics[NPT_METRIC_WRITE].count + delta.metrics[NPT_METRIC_READ].count;
 	if (news)
@@ -304,7 +319,8 @@ static void stop_operations(struct npt_measure *measure)
 	stop_slices(measure);
 	npt_probe_stop_operations(measure->probe);
 	measure->layers.operations = false;
-	measure->layers.operations_off =
+	measure->layers.protocol = false;
+	measure->layers.operations_off = measure->layers.protocol_off =
 		"switched off to keep to the budget; cost.degraded says when";
 }
 
@@ -354,6 +370,12 @@ static void keep_to_budget(struct npt_measure *measure)
 		npt_probe_refuse_edges(measure->probe);
 }
 
+void npt_measure_set_layers(struct npt_measure *measure, bool protocol, bool tls)
+{
+	measure->options.protocol = protocol;
+	measure->options.tls = tls;
+}
+
 void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,
 			    uint32_t memory_mib)
 {
@@ -396,6 +418,8 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 	r = npt_probe_fold(measure->probe, err);
 	if (r < 0)
 		return r;
+	if (measure->handshakes)
+		npt_tls_events_read(measure->handshakes, measure->probe);
 	slots = npt_probe_slots(measure->probe);
 	for (uint32_t i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && slots[i].ever_used; i++) {
 		if (slots[i].key.role != NPT_BPF_UNKNOWN)
@@ -440,6 +464,8 @@ void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct np
 			      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
 			      npt_probe_loss(measure->probe, NPT_LOSS_TASK) +
 			      npt_probe_missed(measure->probe);
+	if (measure->handshakes)
+		report->lost.events += npt_tls_events_lost(measure->handshakes, measure->probe);
 	report->lost.edges = npt_probe_other_connections(measure->probe, scope);
 	report->other_edges = report->lost.edges;
 	report->cost.hooks_ms = hooks_ns(measure) / NPT_NS_PER_MS;

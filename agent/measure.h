@@ -17,6 +17,8 @@ struct npt_measure;
 
 struct npt_measure_options {
 	bool operations;
+	bool protocol;            /* what is spoken, and what TLS shows of itself on the wire */
+	bool tls;                 /* what TLS libraries are called with */
 	bool no_trampolines;      /* do without fentry even where the kernel has it */
 	uint64_t slice_period_ms; /* 0: the default; how often a slice for execution times begins */
 };
@@ -73,6 +75,8 @@ int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err)
 uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure);
 void npt_measure_slice_run(struct npt_measure *measure);
 
+/* What is asked for beside Base and Operations, by all tasks together. */
+void npt_measure_set_layers(struct npt_measure *measure, bool protocol, bool tls);
 /* From the next read on. 0: no limit. What was given up is in the reports' cost.degraded. */
 void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,
 			    uint32_t memory_mib);

@@ -12,7 +12,8 @@
 #include "lib/core/cleanup.h"
 #include "lib/core/parse.h"
 
-#define HINT "; see npt-agent run --help"
+#define HINT   "; see npt-agent run --help"
+#define LAYERS "Base,Operations,Protocol,TLS"
 
 const char npt_run_help[] =
 	"Usage: npt-agent run TARGET [OPTIONS]\n"
@@ -35,7 +36,7 @@ const char npt_run_help[] =
 	"until\n"
 	"                     it ends\n"
 	"  --interval TIME    length of a window, 1s to 60s; default 5s\n"
-	"  --layers A,B       Base, Operations; default Base,Operations\n"
+	"  --layers A,B       Base, Operations, Protocol, TLS; default Base,Operations,Protocol\n"
 	"  --output FORMAT    table (live) or json (a Window a line, at the end a Report)\n"
 	"  --budget-cpu N     millicores that measuring may cost, its hooks included; default 200, "
 	"0: "
@@ -86,27 +87,25 @@ static int parse_number(const char *name, const char *text, uint32_t *number_ret
 
 static int parse_layer(const char *name, struct npt_run_options *options, struct npt_error *err)
 {
-	static const char *const later[] = { "Protocol", "TLS", "Requests" };
-
 	if (strcmp(name, "Base") == 0)
 		return 0;
-	if (strcmp(name, "Operations") == 0) {
+	if (strcmp(name, "Operations") == 0)
 		options->operations = true;
-		return 0;
-	}
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(later); i++) {
-		if (strcmp(name, later[i]) == 0)
-			return npt_error_set(err, EINVAL,
-					     "the layer %s is not in this version: use Base,"
-					     "Operations",
-					     name);
-	}
-	return npt_error_set(err, EINVAL, "there is no layer '%s': use Base,Operations" HINT, name);
+	else if (strcmp(name, "Protocol") == 0)
+		options->protocol = true;
+	else if (strcmp(name, "TLS") == 0)
+		options->tls = true;
+	else if (strcmp(name, "Requests") == 0)
+		return npt_error_set(err, EINVAL,
+				     "the layer %s is not in this version: use " LAYERS, name);
+	else
+		return npt_error_set(err, EINVAL, "there is no layer '%s': use " LAYERS HINT, name);
+	return 0;
 }
 
 static int parse_layers(const char *text, struct npt_run_options *options, struct npt_error *err)
 {
-	options->operations = false;
+	options->operations = options->protocol = options->tls = false;
 	while (true) {
 		const char *end = strchrnul(text, ',');
 		npt_auto_free char *name = npt_strndup(text, (size_t)(end - text));
@@ -242,6 +241,7 @@ int npt_run_options_parse(int argc, char **argv, struct npt_run_options *options
 	struct npt_run_options options = {
 		.interval_ms = 5000,
 		.operations = true,
+		.protocol = true,
 		.budget_cpu_millicores = 200,
 		.budget_memory_mib = 64,
 		.log_level = "warning",

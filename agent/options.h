@@ -25,7 +25,7 @@ struct npt_run_options {
 	char **command;   /* NULL-terminated; borrowed from argv */
 	uint64_t duration_ms; /* 0: until interrupted, or until the command ends */
 	uint64_t interval_ms;
-	bool operations;
+	bool operations, protocol, tls; /* layers beside Base */
 	bool no_trampolines;
 	uint32_t budget_cpu_millicores; /* 0: none */
 	uint32_t budget_memory_mib;     /* 0: none */

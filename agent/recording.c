@@ -78,8 +78,10 @@ static void add(struct npt_report *report, uint32_t *index, const struct npt_edg
  */
 static void find_earlier(struct npt_edge *first)
 {
-	uint64_t known = first->connections.opened + first->connections.found;
-	uint64_t there = first->connections.open + first->connections.closed;
+	uint64_t known =
+		first->connections.opened + first->connections.found + first->connections.moved_in;
+	uint64_t there =
+		first->connections.open + first->connections.closed + first->connections.moved_out;
 
 	if (there > known)
 		first->connections.found += there - known;

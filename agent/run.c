@@ -270,6 +270,8 @@ static int start(struct run *run, struct npt_error *err)
 {
 	struct npt_measure_options measure_options = {
 		.operations = run->options->operations,
+		.protocol = run->options->protocol,
+		.tls = run->options->tls,
 		.no_trampolines = run->options->no_trampolines,
 	};
 	struct npt_scope_options scope_options;

@@ -137,6 +137,8 @@ static void say_hello(struct service *service)
 	(void)snprintf(hello->kernel, sizeof(hello->kernel), "%s", system.release);
 	hello->layers[NPT_LAYER_BASE] = true;
 	hello->layers[NPT_LAYER_OPERATIONS] = true;
+	hello->layers[NPT_LAYER_PROTOCOL] = true;
+	hello->layers[NPT_LAYER_TLS] = true;
 	describe_all(service, hello);
 	send_message(service, hello);
 }
@@ -271,12 +273,23 @@ static void set_budget(struct service *service)
 		(uint32_t)(memory_mib < UINT32_MAX ? memory_mib : UINT32_MAX));
 }
 
+/* And what one of them asks for is measured. */
+static void set_layers(struct service *service)
+{
+	bool layers[NPT_LAYER_COUNT] = { false };
+
+	for (size_t i = 0; i < service->assigned_count; i++)
+		npt_assigned_add_layers(service->assigned[i], layers);
+	npt_measure_set_layers(service->measure, layers[NPT_LAYER_PROTOCOL], layers[NPT_LAYER_TLS]);
+}
+
 /* Looks, reads, steps; what begins to be measured here is in the next summary. */
 static void work(struct service *service)
 {
 	uint64_t now = npt_clock_unix_ms();
 
 	set_budget(service);
+	set_layers(service);
 	npt_watch_look(service->watch);
 	for (size_t i = 0; i < service->assigned_count; i++)
 		npt_assigned_follow(service->assigned[i]);

@@ -74,6 +74,32 @@ static void describe_losses(const struct npt_probe_abilities *can, struct npt_re
 					   "the kernel lacks the tracepoint tcp_retransmit_skb");
 }
 
+static void describe_protocol(const struct npt_probe_abilities *can,
+			      const struct npt_layers *layers, struct npt_report *report)
+{
+	const char *why = NULL;
+
+	if (layers->tls)
+		npt_report_set_unavailable(report, "tlsCalls",
+					   "the layer TLS is not in this version: what handshakes "
+					   "show is seen, calls of libraries are not");
+	if (!layers->protocol)
+		why = layers->protocol_off;
+	else if (!can->messages)
+		why = "the kernel lacks what shows the bytes of messages: layer Operations, or "
+		      "bpf_dynptr_from_skb for tracing (6.12+)";
+	if (why) {
+		npt_report_set_unavailable(report, "protocol", why);
+		npt_report_set_unavailable(report, "tls", why);
+		return;
+	}
+	npt_report_set_source(report, "protocol",
+			      can->packets
+				      ? "first bytes of messages: skb_copy_datagram_iovec, "
+					"tcp_sendmsg_locked or inet_sendmsg"
+				      : "first bytes of messages: buffers of reads and writes");
+}
+
 struct source {
 	const char *metric;
 	const char *text;
@@ -125,8 +151,7 @@ static void describe_sources(const struct npt_probe_abilities *can, const struct
 void npt_sources_describe(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			  struct npt_report *report)
 {
-	npt_report_set_unavailable(report, "protocol", "not measured by this version");
-	npt_report_set_unavailable(report, "tls", "not measured by this version");
+	describe_protocol(can, layers, report);
 	describe_operations(can, layers, report);
 	describe_losses(can, report);
 	describe_sources(can, layers, report);

@@ -12,6 +12,9 @@
 /* What is measured, now. */
 struct npt_layers {
 	bool operations;
+	bool protocol;
+	const char *protocol_off; /* why, if so */
+	bool tls;
 	const char *operations_off; /* why, if so */
 	bool slices_off;            /* no execution times by slices any more */
 };

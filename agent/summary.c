@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The top edges are those with the worst findings, then those with most bytes; how many there are
- * in all is said beside them.
+ * in all is said beside them. Of TLS that comes first of which least is seen.
  */
 #include "agent/summary.h"
 
@@ -52,10 +52,17 @@ static void summarize_edge(const struct npt_edge *edge, struct npt_edge_summary 
 	out->role = edge->role;
 	out->peer = edge->peer;
 	memcpy(out->transport, edge->transport, sizeof(out->transport));
+	out->label = edge->label;
 	memcpy(out->protocol, edge->protocol, sizeof(out->protocol));
+	out->protocol_confidence_permille = edge->protocol_confidence_permille;
 	out->tls = edge->tls;
+	memcpy(out->tls_version, edge->tls_facts.version, sizeof(out->tls_version));
+	memcpy(out->sni, edge->tls_facts.sni, sizeof(out->sni));
+	memcpy(out->alpn, edge->tls_facts.alpn, sizeof(out->alpn));
+	memcpy(out->cipher, edge->tls_facts.cipher, sizeof(out->cipher));
 	out->connections_open = edge->connections.open;
-	out->connections_opened = edge->connections.opened + edge->connections.found;
+	out->connections_opened =
+		edge->connections.opened + edge->connections.found + edge->connections.moved_in;
 	out->connections_failed = sum_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX);
 	out->bytes_sent = edge->sent.bytes;
 	out->bytes_received = edge->received.bytes;
@@ -92,6 +99,46 @@ static uint64_t count_processes(const struct npt_report *total)
 	return distinct;
 }
 
+static bool is_used_so(const struct npt_tls_summary *tls, const struct npt_tls_use *use)
+{
+	return tls->coverage == use->coverage && strcmp(tls->library, use->library) == 0 &&
+	       strcmp(tls->version, use->version) == 0 && strcmp(tls->why, use->why) == 0;
+}
+
+static int least_seen_first(const void *left, const void *right)
+{
+	const struct npt_tls_summary *a = left, *b = right;
+
+	if (a->coverage != b->coverage)
+		return a->coverage < b->coverage ? -1 : 1;
+	return a->processes < b->processes ? 1 : -(a->processes > b->processes);
+}
+
+static void summarize_tls(const struct npt_report *total, struct npt_pod_summary *summary)
+{
+	npt_auto_free struct npt_tls_summary *all = npt_alloc(total->tls_count, sizeof(*all));
+	size_t count = 0;
+
+	for (size_t i = 0; i < total->tls_count; i++) {
+		const struct npt_tls_use *use = &total->tls[i];
+		size_t j = 0;
+
+		while (j < count && !is_used_so(&all[j], use))
+			j++;
+		all[j].processes++;
+		if (j < count)
+			continue;
+		count++;
+		memcpy(all[j].library, use->library, sizeof(all[j].library));
+		memcpy(all[j].version, use->version, sizeof(all[j].version));
+		memcpy(all[j].why, use->why, sizeof(all[j].why));
+		all[j].coverage = use->coverage;
+	}
+	qsort(all, count, sizeof(*all), least_seen_first);
+	summary->tls_count = count < NPT_SUMMARY_TLS_MAX ? count : NPT_SUMMARY_TLS_MAX;
+	memcpy(summary->tls, all, summary->tls_count * sizeof(*all));
+}
+
 void npt_summary_of_report(const struct npt_report *total, struct npt_pod_summary *summary)
 {
 	npt_auto_free const struct npt_edge **sorted =
@@ -113,4 +160,5 @@ void npt_summary_of_report(const struct npt_report *total, struct npt_pod_summar
 	summary->cost.memory_kib = total->cost.memory_kib;
 	memcpy(summary->cost.degraded, total->cost.degraded, sizeof(summary->cost.degraded));
 	memcpy(summary->unavailable, total->unavailable, sizeof(summary->unavailable));
+	summarize_tls(total, summary);
 }

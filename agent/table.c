@@ -10,7 +10,8 @@
 
 #include "lib/core/alloc.h"
 
-#define ROW "%-22.22s %-2s %-34.34s %6s %6s %8s %8s %8s %8s %9s %9s %9s %9s %9s %6s %6s %s\n"
+#define ROW                                                                                        \
+	"%-22.22s %-2s %-34.34s %-16.16s %6s %6s %8s %8s %8s %8s %9s %9s %9s %9s %9s %6s %6s %s\n"
 
 /* "0" to "9999", then "10.0k", "1.2M": at most 6 characters. */
 static const char *short_number(uint64_t value, char *out, size_t size_bytes)
@@ -94,13 +95,16 @@ static void render_row(const struct npt_edge *edge, struct npt_buffer *out)
 	const struct npt_metric *write = &edge->metrics[NPT_METRIC_WRITE];
 	const struct npt_metric *read = &edge->metrics[NPT_METRIC_READ];
 	char process[NPT_PROCESS_BYTES + 16], peer[NPT_NAME_BYTES + 16], n[13][24], finding[32];
+	char protocol[NPT_PROTOCOL_TITLE_BYTES];
 
 	(void)snprintf(process, sizeof(process), "%s[%u]", edge->process.name, edge->process.pid);
 	peer_text(&edge->peer, peer, sizeof(peer));
+	npt_edge_protocol_title(edge, protocol);
 	(void)npt_buffer_appendf(
-		out, ROW, process, edge->role == NPT_ROLE_SERVER ? "<-" : "->", peer,
-		short_number(edge->connections.opened + edge->connections.found, n[0],
-			     sizeof(n[0])),
+		out, ROW, process, edge->role == NPT_ROLE_SERVER ? "<-" : "->", peer, protocol,
+		short_number(edge->connections.opened + edge->connections.found +
+				     edge->connections.moved_in,
+			     n[0], sizeof(n[0])),
 		short_number(sum_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX), n[11],
 			     sizeof(n[11])),
 		short_number(edge->sent.bytes, n[1], sizeof(n[1])),
@@ -136,9 +140,9 @@ static void render_sentences(const struct npt_edge **edges, size_t count, size_t
 static void render_rows(const struct npt_edge **edges, size_t count, size_t rows_max,
 			struct npt_buffer *out)
 {
-	(void)npt_buffer_appendf(out, ROW, "PROCESS", "", "PEER", "CONNS", "FAILED", "SENT",
-				 "RECEIVED", "WRITES", "READS", "WRITE-P95", "READ-P95", "RTT-P95",
-				 "CONN-P95", "RESP-P95", "RETR", "DROPS", "FINDING");
+	(void)npt_buffer_appendf(out, ROW, "PROCESS", "", "PEER", "PROTOCOL", "CONNS", "FAILED",
+				 "SENT", "RECEIVED", "WRITES", "READS", "WRITE-P95", "READ-P95",
+				 "RTT-P95", "CONN-P95", "RESP-P95", "RETR", "DROPS", "FINDING");
 	for (size_t i = 0; i < count && i < rows_max; i++)
 		render_row(edges[i], out);
 	if (count == 0)
@@ -160,5 +164,8 @@ void npt_table_render(const struct npt_report *report, const struct npt_table_si
 	render_rows(sorted, count, size->rows, out);
 	if (count < size->rows)
 		render_sentences(sorted, count, size->rows - count, out);
-	npt_table_details(report, sorted, details < count ? details : count, out);
+	npt_table_details(sorted, details < count ? details : count, out);
+	if (details > 0)
+		npt_table_tls(report, out);
+	npt_table_reasons(report, out);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each line is one metric of docs/metrics.md; what is unavailable is left out here and said at the
- * end of the table, what is zero is left out where that means nothing.
+ * end of the table, what is zero is left out where that means nothing. What came over the network
+ * as text is shown without what a terminal would obey.
  */
 #include "agent/table_details.h"
 
@@ -9,6 +10,8 @@
 #include <stdio.h>
 
 #include "lib/core/cleanup.h"
+
+#define TLS_LINES_MAX 20
 
 static void render_micros(uint64_t micros, struct npt_buffer *out)
 {
@@ -20,7 +23,7 @@ static void render_micros(uint64_t micros, struct npt_buffer *out)
 		(void)npt_buffer_appendf(out, "%" PRIu64 "s", micros / 1000000);
 }
 
-static void render_quantiles(const struct npt_metric *metric, struct npt_buffer *out)
+static void render_quantiles(const struct npt_histogram *micros, struct npt_buffer *out)
 {
 	static const struct {
 		const char *name;
@@ -29,11 +32,10 @@ static void render_quantiles(const struct npt_metric *metric, struct npt_buffer 
 
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(quantiles); i++) {
 		(void)npt_buffer_appendf(out, "  %s ", quantiles[i].name);
-		render_micros(npt_histogram_quantile_micros(&metric->micros, quantiles[i].permille),
-			      out);
+		render_micros(npt_histogram_quantile_micros(micros, quantiles[i].permille), out);
 	}
 	(void)npt_buffer_append_text(out, "  max ");
-	render_micros(metric->micros.max_micros, out);
+	render_micros(micros->max_micros, out);
 }
 
 static void render_metric(enum npt_metric_id id, const struct npt_metric *metric,
@@ -51,7 +53,7 @@ static void render_metric(enum npt_metric_id id, const struct npt_metric *metric
 	if (metric->bytes > 0)
 		(void)npt_buffer_appendf(out, ", %" PRIu64 " bytes", metric->bytes);
 	if (metric->micros.count > 0)
-		render_quantiles(metric, out);
+		render_quantiles(&metric->micros, out);
 	if (metric->min_micros > 0) {
 		(void)npt_buffer_append_text(out, "  min ");
 		render_micros(metric->min_micros, out);
@@ -122,6 +124,74 @@ static void render_waits(const struct npt_edge *edge, struct npt_buffer *out)
 					 edge->queue.syn_backlog, edge->queue.listen_drops);
 }
 
+/* ", name text", or nothing. */
+static void render_fact(const char *name, const char *text, struct npt_buffer *out)
+{
+	if (text[0] == '\0')
+		return;
+	(void)npt_buffer_appendf(out, ", %s ", name);
+	for (; *text; text++) {
+		bool is_shown = *text >= ' ' && *text <= '~';
+
+		(void)npt_buffer_append(out, is_shown ? text : "?", 1);
+	}
+}
+
+static void render_label(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	char title[NPT_PROTOCOL_TITLE_BYTES];
+
+	if (!npt_protocol_is_known(edge->protocol) && edge->tls != NPT_TLS_YES)
+		return;
+	npt_edge_protocol_title(edge, title);
+	(void)npt_buffer_appendf(out, "  protocol   %s", title);
+	if (npt_protocol_is_known(edge->protocol))
+		(void)npt_buffer_appendf(out, " (confidence %u.%03u)",
+					 edge->protocol_confidence_permille / 1000,
+					 edge->protocol_confidence_permille % 1000);
+	render_fact("TLS", edge->tls_facts.version, out);
+	render_fact("cipher", edge->tls_facts.cipher, out);
+	render_fact("SNI", edge->tls_facts.sni, out);
+	render_fact("ALPN", edge->tls_facts.alpn, out);
+	(void)npt_buffer_append_text(out, "\n");
+}
+
+static void render_tls(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	if (edge->handshakes.count > 0 || edge->handshakes.failed > 0)
+		(void)npt_buffer_appendf(out,
+					 "  handshakes %" PRIu64 ", %" PRIu64 " resumed, %" PRIu64
+					 " asked for a client certificate, %" PRIu64 " failed",
+					 edge->handshakes.count, edge->handshakes.resumed,
+					 edge->handshakes.client_certificates,
+					 edge->handshakes.failed);
+	if (edge->handshakes.micros.count > 0)
+		render_quantiles(&edge->handshakes.micros, out);
+	if (edge->handshakes.count > 0 || edge->handshakes.failed > 0)
+		(void)npt_buffer_append_text(out, "\n");
+	render_counts("alerted", edge->handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX, out);
+	render_counts("was alerted", edge->handshakes.alerts_received, NPT_EDGE_ALERTS_MAX, out);
+	if (edge->tls_calls.writes > 0 || edge->tls_calls.reads > 0)
+		(void)npt_buffer_appendf(out,
+					 "  tls calls  write %" PRIu64 ", %" PRIu64
+					 " bytes, read %" PRIu64 ", %" PRIu64 " bytes\n",
+					 edge->tls_calls.writes, edge->tls_calls.written_bytes,
+					 edge->tls_calls.reads, edge->tls_calls.read_bytes);
+}
+
+static void render_connections(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	(void)npt_buffer_appendf(out,
+				 "  conns      %" PRIu64 " open, %" PRIu64 " opened, %" PRIu64
+				 " older, %" PRIu64 " closed",
+				 edge->connections.open, edge->connections.opened,
+				 edge->connections.found, edge->connections.closed);
+	if (edge->connections.moved_in > 0 || edge->connections.moved_out > 0)
+		(void)npt_buffer_appendf(out, ", %" PRIu64 " moved in, %" PRIu64 " moved out",
+					 edge->connections.moved_in, edge->connections.moved_out);
+	(void)npt_buffer_append_text(out, "\n");
+}
+
 static void render_edge(const struct npt_edge *edge, struct npt_buffer *out)
 {
 	(void)npt_buffer_appendf(out, "\n%s[%u] %s ", edge->process.name, edge->process.pid,
@@ -137,14 +207,12 @@ static void render_edge(const struct npt_edge *edge, struct npt_buffer *out)
 		(void)npt_buffer_appendf(out, "  finding    %s: %s\n",
 					 npt_verdict_name(edge->finding.verdict),
 					 edge->finding.text);
-	(void)npt_buffer_appendf(out,
-				 "  conns      %" PRIu64 " open, %" PRIu64 " opened, %" PRIu64
-				 " older, %" PRIu64 " closed\n",
-				 edge->connections.open, edge->connections.opened,
-				 edge->connections.found, edge->connections.closed);
+	render_label(edge, out);
+	render_connections(edge, out);
 	render_transfer(edge, out);
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
 		render_metric((enum npt_metric_id)i, &edge->metrics[i], out);
+	render_tls(edge, out);
 	render_waits(edge, out);
 	render_counts("failed", edge->connections.failed, NPT_EDGE_FAILED_MAX, out);
 	render_counts("drops", edge->drops, NPT_EDGE_DROPS_MAX, out);
@@ -152,7 +220,30 @@ static void render_edge(const struct npt_edge *edge, struct npt_buffer *out)
 	render_counts("was reset", edge->resets_received, NPT_EDGE_RESETS_MAX, out);
 }
 
-static void render_reasons(const struct npt_report *report, struct npt_buffer *out)
+void npt_table_tls(const struct npt_report *report, struct npt_buffer *out)
+{
+	uint64_t left = report->tls_other;
+
+	for (size_t i = 0; i < report->tls_count; i++) {
+		const struct npt_tls_use *use = &report->tls[i];
+
+		if (i >= TLS_LINES_MAX) {
+			left++;
+			continue;
+		}
+		(void)npt_buffer_appendf(out, "%stls: %s[%u] %s: %s", i == 0 ? "\n" : "",
+					 use->process, use->pid, use->library,
+					 npt_tls_coverage_name(use->coverage));
+		render_fact("version", use->version, out);
+		render_fact("by", use->how, out);
+		render_fact("since", use->why, out);
+		(void)npt_buffer_append_text(out, "\n");
+	}
+	if (left > 0)
+		(void)npt_buffer_appendf(out, "tls: (%" PRIu64 " more)\n", left);
+}
+
+void npt_table_reasons(const struct npt_report *report, struct npt_buffer *out)
 {
 	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && report->unavailable[i].name[0]; i++)
 		(void)npt_buffer_appendf(out, "%snot measured: %s (%s)\n", i == 0 ? "\n" : "",
@@ -162,10 +253,8 @@ static void render_reasons(const struct npt_report *report, struct npt_buffer *o
 		(void)npt_buffer_appendf(out, "budget: %s\n", report->cost.degraded[i]);
 }
 
-void npt_table_details(const struct npt_report *report, const struct npt_edge *const *edges,
-		       size_t count, struct npt_buffer *out)
+void npt_table_details(const struct npt_edge *const *edges, size_t count, struct npt_buffer *out)
 {
 	for (size_t i = 0; i < count; i++)
 		render_edge(edges[i], out);
-	render_reasons(report, out);
 }

@@ -3,8 +3,10 @@
  * The layout. Edge windows, the rows in volume, are appended with consecutive ids and have no index
  * of their own: a window knows its first row and how many there are. What says which edge it is
  * (names, addresses) stands once per task in "edges"; what was counted stands in columns for people
- * who ask by SQL, and whole, with histograms, as protobuf. Identity and counters, one after the
- * other, are the Edge message of window.proto again.
+ * who ask by SQL, and whole, with histograms, as protobuf. So does what an edge speaks, its label,
+ * in "edges", since it becomes known late: all its windows, those of before too, are then of an
+ * edge that speaks that. Identity, counters and label, one after the other, are the Edge message of
+ * window.proto again.
  */
 #include "aggregator/store_sqlite.h"
 
@@ -16,7 +18,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char schema[] =
 	"CREATE TABLE tasks (id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,"
@@ -40,6 +42,7 @@ static const char schema[] =
 	" peer_name TEXT NOT NULL, peer_namespace TEXT NOT NULL, peer_address TEXT NOT NULL,"
 	" peer_port INTEGER NOT NULL, asked TEXT NOT NULL, reached TEXT NOT NULL,"
 	" transport TEXT NOT NULL, protocol TEXT NOT NULL, tls TEXT NOT NULL,"
+	" label BLOB NOT NULL, label_unix_ms INTEGER NOT NULL,"
 	" UNIQUE (task_id, identity));"
 	"CREATE TABLE edge_windows (id INTEGER PRIMARY KEY, window_id INTEGER NOT NULL,"
 	" edge_id INTEGER NOT NULL, connections_opened INTEGER NOT NULL,"
@@ -59,7 +62,7 @@ static const char schema[] =
 	" r.retransmit_segments, r.drops FROM edge_windows r JOIN windows w ON w.id = r.window_id"
 	" JOIN streams s ON s.id = w.stream_id JOIN tasks t ON t.id = w.task_id"
 	" JOIN edges e ON e.id = r.edge_id;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA user_version = 2;";
 
 static const char *const statement_texts[NPT_STORE_STATEMENTS] = {
 	[NPT_STORE_FIND_TASK] = "SELECT id FROM tasks WHERE uid = ?",
@@ -84,7 +87,11 @@ static const char *const statement_texts[NPT_STORE_STATEMENTS] = {
 	[NPT_STORE_ADD_EDGE] =
 		"INSERT INTO edges (task_id, identity, pid, process, container, role, peer_kind,"
 		" peer_name, peer_namespace, peer_address, peer_port, asked, reached, transport,"
-		" protocol, tls) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		" protocol, tls, label, label_unix_ms) VALUES "
+		"(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[NPT_STORE_FIND_LABEL] = "SELECT label, label_unix_ms FROM edges WHERE id = ?",
+	[NPT_STORE_SET_LABEL] = "UPDATE edges SET label = ?2, label_unix_ms = ?3, protocol = ?4,"
+				" tls = ?5 WHERE id = ?1",
 	[NPT_STORE_ADD_ROW] = "INSERT INTO edge_windows VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 };
 
@@ -121,7 +128,7 @@ static int check_schema(sqlite3 *db, const char *path, struct npt_error *err)
 				     "the store %s is %s: name another file with --store", path,
 				     version == 0 ? "a database of another program"
 						  : "of a newer version of npt-aggregator");
-	return 0;
+	return version < SCHEMA_VERSION ? npt_store_sqlite_upgrade(db, err) : 0;
 }
 
 /* A file in which not even this can be read is damaged. */

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Store on SQLite: one file, no server. store_sqlite.c has the layout, opens and sets
- * aside; the others append, read and remove what is too old.
+ * aside; the others append, read, remove what is too old, and make a file of an older version one
+ * of this.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,6 +22,8 @@ enum npt_store_statement {
 	NPT_STORE_ADD_WINDOW,
 	NPT_STORE_FIND_EDGE,
 	NPT_STORE_ADD_EDGE,
+	NPT_STORE_FIND_LABEL,
+	NPT_STORE_SET_LABEL,
 	NPT_STORE_ADD_ROW,
 	NPT_STORE_STATEMENTS,
 };
@@ -33,7 +36,7 @@ struct npt_store_sqlite {
 	uint64_t next_row; /* of edge_windows: a window's rows are consecutive */
 	/* Ids of what was looked up, so that a steady stream asks the database for nothing. */
 	struct npt_strmap *streams;
-	struct npt_strmap *edges;
+	struct npt_strmap *edges; /* with what was said last of what they speak */
 	/* Any thread: counted up when a new file takes the place of the old one. */
 	atomic_uint_least64_t generation;
 };
@@ -46,4 +49,6 @@ int npt_store_sqlite_open_reader(struct npt_store *store, struct npt_store_reade
 				 struct npt_error *err);
 int npt_store_sqlite_trim(struct npt_store *store, const struct npt_store_limits *limits,
 			  uint64_t now_unix_ms, uint64_t *tasks_ret, struct npt_error *err);
+/* A file of version 1, in one transaction. */
+int npt_store_sqlite_upgrade(sqlite3 *db, struct npt_error *err);
 void npt_store_sqlite_forget_ids(struct npt_store_sqlite *sqlite);

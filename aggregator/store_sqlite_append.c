@@ -5,26 +5,39 @@
  *
  * Ids of streams and edges are remembered, so that a steady stream of windows asks the database for
  * nothing; what was remembered of a transaction that failed is forgotten with it.
+ *
+ * What an edge speaks becomes known late, and may change: the later window wins, by the time that
+ * it is of, not by when it came; what it does not know stays as it was.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "aggregator/store_sqlite.h"
+#include "lib/core/alloc.h"
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
+#include "lib/model/report_merge.h"
 #include "lib/model/report_protobuf.h"
 #include "lib/net/digest.h"
 
 #define CACHED_STREAMS 16384
 #define CACHED_EDGES   131072
-#define BLOB_BYTES_MAX (64UL * 1024)
+#define BLOB_BYTES_MAX (256UL * 1024) /* a head with all lines of TLS has 100 KiB */
 #define KEY_BYTES      256
+
+struct known_edge {
+	uint64_t id;
+	uint64_t said_unix_ms;           /* the latest window that said something of its label, */
+	char said[NPT_SHA256_HEX_BYTES]; /* and what */
+};
 
 void npt_store_sqlite_forget_ids(struct npt_store_sqlite *sqlite)
 {
 	npt_strmap_free(sqlite->streams);
 	npt_strmap_free(sqlite->edges);
 	sqlite->streams = npt_strmap_new(CACHED_STREAMS, NULL);
-	sqlite->edges = npt_strmap_new(CACHED_EDGES, NULL);
+	sqlite->edges = npt_strmap_new(CACHED_EDGES, free);
 }
 
 /* An id, in a map of pointers; 0 is none. */
@@ -34,13 +47,27 @@ static uint64_t cached(const struct npt_strmap *map, const char *key)
 }
 
 /* A full cache begins anew: what is in use comes back at once. */
-static void remember(struct npt_strmap **map, size_t max, const char *key, uint64_t id)
+static void remember_stream(struct npt_store_sqlite *sqlite, const char *key, uint64_t id)
 {
-	if (npt_strmap_set(*map, key, (void *)(uintptr_t)id) == 0)
+	if (npt_strmap_set(sqlite->streams, key, (void *)(uintptr_t)id) == 0)
 		return;
-	npt_strmap_free(*map);
-	*map = npt_strmap_new(max, NULL);
-	(void)npt_strmap_set(*map, key, (void *)(uintptr_t)id);
+	npt_strmap_free(sqlite->streams);
+	sqlite->streams = npt_strmap_new(CACHED_STREAMS, NULL);
+	(void)npt_strmap_set(sqlite->streams, key, (void *)(uintptr_t)id);
+}
+
+static struct known_edge *remember_edge(struct npt_store_sqlite *sqlite, const char *key,
+					uint64_t id)
+{
+	struct known_edge *known = npt_alloc(1, sizeof(*known));
+
+	known->id = id;
+	if (npt_strmap_set(sqlite->edges, key, known) == 0)
+		return known;
+	npt_strmap_free(sqlite->edges);
+	sqlite->edges = npt_strmap_new(CACHED_EDGES, free);
+	(void)npt_strmap_set(sqlite->edges, key, known);
+	return known;
 }
 
 /* The id in the first row of a statement whose parameters are bound, or 0. */
@@ -120,7 +147,7 @@ static int stream_id_of(struct npt_store_sqlite *sqlite, uint64_t task_id,
 		return 0;
 	r = find_or_add_stream(sqlite, task_id, window, id_ret, err);
 	if (r == 0)
-		remember(&sqlite->streams, CACHED_STREAMS, key, *id_ret);
+		remember_stream(sqlite, key, *id_ret);
 	return r;
 }
 
@@ -151,27 +178,123 @@ static int find_or_add_edge(struct npt_store_sqlite *sqlite, uint64_t task_id,
 	npt_sqlite_bind_text(insert, 12, edge->peer.asked);
 	npt_sqlite_bind_text(insert, 13, edge->peer.reached);
 	npt_sqlite_bind_text(insert, 14, edge->transport);
-	npt_sqlite_bind_text(insert, 15, edge->protocol);
-	npt_sqlite_bind_text(insert, 16, npt_tls_name(edge->tls));
+	npt_sqlite_bind_text(insert, 15, NPT_PROTOCOL_UNSAID);
+	npt_sqlite_bind_text(insert, 16, npt_tls_name(NPT_TLS_UNKNOWN));
+	npt_sqlite_bind_bytes(insert, 17, NULL, 0);
+	npt_sqlite_bind_number(insert, 18, 0);
 	return add(sqlite, insert, id_ret, err);
 }
 
-static int edge_id_of(struct npt_store_sqlite *sqlite, uint64_t task_id,
-		      const struct npt_edge *edge, uint64_t *id_ret, struct npt_error *err)
+static int edge_of(struct npt_store_sqlite *sqlite, uint64_t task_id, const struct npt_edge *edge,
+		   struct known_edge **known_ret, struct npt_error *err)
 {
 	npt_auto(npt_buffer_done) struct npt_buffer identity = NPT_BUFFER(BLOB_BYTES_MAX);
 	char key[24 + NPT_SHA256_HEX_BYTES];
+	uint64_t id = 0;
 	int length, r;
 
 	npt_edge_identity_to_protobuf(edge, &identity);
 	length = snprintf(key, 24, "%llu ", (unsigned long long)task_id);
 	npt_sha256_hex(identity.data, identity.size_bytes, key + length);
-	*id_ret = cached(sqlite->edges, key);
-	if (*id_ret)
+	*known_ret = npt_strmap_get(sqlite->edges, key);
+	if (*known_ret)
 		return 0;
-	r = find_or_add_edge(sqlite, task_id, edge, &identity, id_ret, err);
+	r = find_or_add_edge(sqlite, task_id, edge, &identity, &id, err);
 	if (r == 0)
-		remember(&sqlite->edges, CACHED_EDGES, key, *id_ret);
+		*known_ret = remember_edge(sqlite, key, id);
+	return r;
+}
+
+/* What the file has: the label, and of when the window was that said it last. */
+static int read_label(sqlite3_stmt *find, uint64_t id, struct npt_buffer *label,
+		      uint64_t *unix_ms_ret, struct npt_error *err)
+{
+	int r;
+
+	npt_sqlite_bind_number(find, 1, id);
+	r = npt_sqlite_next(find, err);
+	if (r > 0) {
+		(void)npt_buffer_append(label, sqlite3_column_blob(find, 0),
+					(size_t)sqlite3_column_bytes(find, 0));
+		*unix_ms_ret = npt_sqlite_number(find, 1);
+	}
+	(void)sqlite3_reset(find);
+	return r < 0 ? r : 0;
+}
+
+static int write_label(sqlite3_stmt *set, uint64_t id, const struct npt_edge *edge,
+		       const struct npt_buffer *label, uint64_t unix_ms, struct npt_error *err)
+{
+	npt_sqlite_bind_number(set, 1, id);
+	npt_sqlite_bind_bytes(set, 2, label->data, label->size_bytes);
+	npt_sqlite_bind_number(set, 3, unix_ms);
+	npt_sqlite_bind_text(set, 4, edge->protocol);
+	npt_sqlite_bind_text(set, 5, npt_tls_name(edge->tls));
+	return npt_sqlite_do(set, err);
+}
+
+/* Puts together what the file and a window of then know of an edge. */
+static int add_label(struct npt_store_sqlite *sqlite, const struct known_edge *known,
+		     const struct npt_edge *said, uint64_t unix_ms, struct npt_error *err)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer before = NPT_BUFFER(BLOB_BYTES_MAX);
+	npt_auto(npt_buffer_done) struct npt_buffer after = NPT_BUFFER(BLOB_BYTES_MAX);
+	npt_auto_free struct npt_edge *stored = npt_alloc(1, sizeof(*stored));
+	npt_auto_free struct npt_edge *sum = npt_alloc(1, sizeof(*sum));
+	uint64_t before_unix_ms = 0;
+	bool is_late;
+	int r = read_label(sqlite->statements[NPT_STORE_FIND_LABEL], known->id, &before,
+			   &before_unix_ms, err);
+
+	if (r < 0)
+		return r;
+	if (npt_edge_from_protobuf(before.data, before.size_bytes, stored, err) < 0)
+		return npt_error_set(err, EUCLEAN, "store: a label cannot be read");
+	if (known->said_unix_ms > before_unix_ms)
+		before_unix_ms = known->said_unix_ms;
+	is_late = unix_ms < before_unix_ms;
+	npt_edge_relabel(sum, is_late ? said : stored);
+	npt_edge_relabel(sum, is_late ? stored : said);
+	npt_edge_label_to_protobuf(sum, &after);
+	if (before.size_bytes == after.size_bytes &&
+	    memcmp(before.data, after.data, after.size_bytes) == 0)
+		return 0;
+	return write_label(sqlite->statements[NPT_STORE_SET_LABEL], known->id, sum, &after,
+			   is_late ? before_unix_ms : unix_ms, err);
+}
+
+/* A window that says the same as the one before asks the database for nothing. */
+static int learn_label(struct npt_store_sqlite *sqlite, struct known_edge *known,
+		       const struct npt_edge *edge, uint64_t unix_ms, struct npt_error *err)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer label = NPT_BUFFER(BLOB_BYTES_MAX);
+	char said[NPT_SHA256_HEX_BYTES];
+	int r = 0;
+
+	npt_edge_label_to_protobuf(edge, &label);
+	if (label.size_bytes == 0)
+		return 0;
+	npt_sha256_hex(label.data, label.size_bytes, said);
+	if (strcmp(said, known->said) != 0)
+		r = add_label(sqlite, known, edge, unix_ms, err);
+	if (r < 0 || unix_ms < known->said_unix_ms)
+		return r;
+	memcpy(known->said, said, sizeof(said));
+	known->said_unix_ms = unix_ms;
+	return 0;
+}
+
+static int edge_id_of(struct npt_store_sqlite *sqlite, uint64_t task_id,
+		      const struct npt_report *window, const struct npt_edge *edge,
+		      uint64_t *id_ret, struct npt_error *err)
+{
+	struct known_edge *known = NULL;
+	int r = edge_of(sqlite, task_id, edge, &known, err);
+
+	if (r == 0)
+		r = learn_label(sqlite, known, edge, window->start_unix_ms, err);
+	if (r == 0)
+		*id_ret = known->id;
 	return r;
 }
 
@@ -278,7 +401,7 @@ static int append_one(struct npt_store_sqlite *sqlite, const struct npt_report *
 	if (window_id == 0)
 		return 0;
 	for (size_t i = 0; r == 0 && i < window->edges_count; i++) {
-		r = edge_id_of(sqlite, task_id, &window->edges[i], &edge_id, err);
+		r = edge_id_of(sqlite, task_id, window, &window->edges[i], &edge_id, err);
 		if (r == 0)
 			r = add_row(sqlite, window_id, edge_id, &window->edges[i], err);
 	}

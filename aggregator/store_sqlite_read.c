@@ -151,13 +151,13 @@ static int list_streams(struct npt_store_reader *reader, uint64_t task_id,
 	return 0;
 }
 
-/* One edge: what it is, then what was counted. */
+/* One edge: what it is, what was counted then, what is known by now of what it speaks. */
 static int read_row(sqlite3_stmt *row, struct npt_report *window, struct npt_error *err)
 {
 	npt_auto(npt_buffer_done) struct npt_buffer whole = NPT_BUFFER(BLOB_BYTES_MAX);
 	struct npt_edge *edge;
 
-	for (int column = 0; column < 2; column++) {
+	for (int column = 0; column < 3; column++) {
 		const void *data = sqlite3_column_blob(row, column);
 		int size = sqlite3_column_bytes(row, column);
 
@@ -219,10 +219,11 @@ static int read_windows(struct npt_store_reader *reader, const struct npt_store_
 	int r = prepare(reader, windows_query(filter), &found, err);
 
 	if (r == 0)
-		r = prepare(reader,
-			    "SELECT e.identity, r.counters FROM edge_windows r JOIN edges e ON"
-			    " e.id = r.edge_id WHERE r.id >= ? AND r.id < ? ORDER BY r.id",
-			    &rows, err);
+		r = prepare(
+			reader,
+			"SELECT e.identity, r.counters, e.label FROM edge_windows r JOIN edges e"
+			" ON e.id = r.edge_id WHERE r.id >= ? AND r.id < ? ORDER BY r.id",
+			&rows, err);
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(found, 1, (sqlite3_int64)filter->task_id);

@@ -40,6 +40,8 @@ static struct npt_report *begin_sum(const struct npt_report *window)
 	sum->kind = NPT_REPORT_REPORT;
 	sum->edges = NULL;
 	sum->edges_count = 0;
+	sum->tls = NULL;
+	sum->tls_count = 0;
 	return sum;
 }
 
@@ -77,6 +79,10 @@ static void add_reasons(struct npt_report *into, const struct npt_report *from)
 /* Adds what is no edge. Memory and the cost of an operation do not add up: the largest counts. */
 static void add_head(struct npt_report *into, const struct npt_report *stream)
 {
+	uint64_t tls_other = into->tls_other;
+
+	npt_report_merge_tls(into, stream);
+	into->tls_other += tls_other;
 	into->other_edges += stream->other_edges;
 	into->lost.events += stream->lost.events;
 	into->lost.edges += stream->lost.edges;

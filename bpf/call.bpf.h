@@ -18,16 +18,19 @@ static __always_inline __u64 npt_call_number(struct task_struct *task)
 #endif
 }
 
-/* Arguments 0, 1 and 4 are asked for; argument must be a constant. */
+/* Arguments 0, 1, 2 and 4 are asked for; argument must be a constant. */
 static __always_inline __u64 npt_call_argument(struct task_struct *task, __u32 argument)
 {
 #if defined(__TARGET_ARCH_arm64)
 	struct pt_regs___call *regs = (struct pt_regs___call *)bpf_task_pt_regs(task);
 
-	return argument == 0 ? regs->orig_x0 : argument == 1 ? regs->regs[1] : regs->regs[4];
+	return argument == 0 ? regs->orig_x0 : regs->regs[argument];
 #else
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
-	return argument == 0 ? regs->di : argument == 1 ? regs->si : regs->r8;
+	return argument == 0   ? regs->di
+	       : argument == 1 ? regs->si
+	       : argument == 2 ? regs->dx
+			       : regs->r8;
 #endif
 }

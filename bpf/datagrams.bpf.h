@@ -12,6 +12,7 @@
  * again (sendto, sendmsg; of sendmmsg the first). Where there is no such call (io_uring), or where
  * an answer may be from one of several, the edge is that without an address.
  */
+#include "bpf/messages.bpf.h"
 #include "bpf/turns.bpf.h"
 
 #define NPT_DNS_PORT 53
@@ -144,8 +145,10 @@ static __noinline __u32 npt_datagram_slot(struct npt_conn *conn,
 	     (conn->peer_port == destination->port &&
 	      npt_same_address(conn->peer_address, destination->address))))
 		return conn->slot;
-	if (conn->slot != NPT_SLOT_NONE)
+	if (conn->slot != NPT_SLOT_NONE) {
 		conn->flags |= NPT_CONN_MANY;
+		__builtin_memset(&conn->classified, 0, sizeof(conn->classified));
+	}
 	conn->slot = npt_datagram_edge(conn, destination);
 	conn->peer_port = destination->port;
 	__builtin_memcpy(conn->peer_address, destination->address, 16);
@@ -180,6 +183,12 @@ static __noinline int npt_datagram_sent(struct sock *sk, struct npt_conn *conn, 
 	slot = npt_slot(npt_datagram_slot(conn, &destination));
 	if (!slot || npt_datagram_failed(slot, result))
 		return 0;
+	if (npt_layer_protocol && !npt_is_understood(conn)) {
+		npt_datagram_heard(sk, conn, (__u32)result, true);
+		slot = npt_slot(conn->slot);
+		if (!slot)
+			return 0;
+	}
 	npt_add(&slot->sent_segments, 1);
 	npt_add(&slot->sent_bytes, (__u64)result);
 	npt_add(&slot->metrics[NPT_BPF_WRITE].count, 1);
@@ -214,6 +223,12 @@ static __noinline int npt_datagram_received(struct sock *sk, struct npt_conn *co
 	slot = npt_slot(npt_datagram_slot_received(conn));
 	if (!slot || npt_datagram_failed(slot, result))
 		return 0;
+	if (npt_layer_protocol && !npt_is_understood(conn) && !(conn->flags & NPT_CONN_MANY)) {
+		npt_datagram_heard(sk, conn, (__u32)result, false);
+		slot = npt_slot(conn->slot);
+		if (!slot)
+			return 0;
+	}
 	npt_add(&slot->received_segments, 1);
 	npt_add(&slot->received_bytes, (__u64)result);
 	npt_add(&slot->metrics[NPT_BPF_READ].count, 1);

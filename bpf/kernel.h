@@ -101,6 +101,8 @@ struct net_device {
 
 struct sk_buff {
 	struct sock *sk;
+	char cb[48];
+	unsigned int len;
 	struct net_device *dev;
 	unsigned char *head;
 	__u16 network_header;
@@ -109,6 +111,33 @@ struct sk_buff {
 
 struct socket {
 	struct sock *sk;
+};
+
+/* What TCP keeps of a segment in sk_buff.cb (include/net/tcp.h). */
+struct tcp_skb_cb {
+	__u32 seq;
+};
+
+enum iter_type {
+	ITER_UBUF, /* 6.0+ */
+	ITER_IOVEC,
+};
+
+struct iov_iter {
+	__u8 iter_type;
+	unsigned long iov_offset;
+	const void *__iov; /* struct iovec, of the program's in memory of the kernel's */
+	const void *ubuf;
+	unsigned long count;
+	unsigned long nr_segs;
+};
+
+struct iov_iter___before_6_4 {
+	const void *iov;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
 };
 
 struct qstr {
@@ -159,6 +188,7 @@ struct task_struct {
 struct pt_regs {
 	unsigned long di;
 	unsigned long si;
+	unsigned long dx;
 	unsigned long r8;
 	unsigned long orig_ax;
 };
@@ -235,6 +265,7 @@ enum {
 #define AF_INET         2
 #define AF_INET6        10
 #define IPPROTO_UDP     17
+#define IPPROTO_MPTCP   262
 #define IPPROTO_TCP     6
 #define MSG_PEEK        2
 #define MSG_ERRQUEUE    0x2000

@@ -8,7 +8,8 @@
  * whole. How often: 3 to 8 times in the life of a connection, never per read or write. What it
  * misses: a connect that fails before its SYN (ENETUNREACH), which never leaves CLOSE.
  */
-#include "bpf/connection.bpf.h"
+#include "bpf/handshake.bpf.h"
+#include "bpf/label.bpf.h"
 #include "bpf/slices.bpf.h"
 
 /* connect() and listen() run in the process that asks, so the current task is the owner. */
@@ -57,6 +58,28 @@ static __always_inline void npt_begin_child(struct npt_conn *conn)
 	conn->scope = scope;
 	conn->role = NPT_BPF_SERVER;
 	conn->started_ns = bpf_ktime_get_ns();
+}
+
+/*
+ * The child of a listener that has no entry: one that is older than the task and has no file, as
+ * the TCP socket of an MPTCP listener. Who owns the child its first operation says. The current
+ * process is any here, so a scope of processes cannot be asked.
+ */
+static __always_inline void npt_begin_orphan(struct sock *sk)
+{
+	__u32 scope = npt_scope_of(sk, 0);
+	struct npt_conn *conn;
+
+	if (!scope)
+		return;
+	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		npt_count_loss(NPT_LOSS_STORAGE);
+		return;
+	}
+	conn->scope = scope;
+	npt_begin_child(conn);
+	conn->state = TCP_SYN_RECV;
 }
 
 static __always_inline void npt_first_numbers(struct npt_conn *conn, struct tcp_sock *tp)
@@ -132,6 +155,9 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 	}
 	if (conn->slot == NPT_SLOT_NONE)
 		npt_conn_own(conn, &conn->owner);
+	npt_conn_label(conn, sk);
+	if (npt_layer_protocol)
+		npt_tls_closed(conn);
 	conn->flags |= NPT_CONN_CLOSED;
 	slot = npt_slot(conn->slot);
 	if (!slot)
@@ -141,6 +167,16 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 	npt_add(&slot->metrics[NPT_BPF_CLOSE].count, 1);
 	if (conn->role == NPT_BPF_CLIENT)
 		npt_conn_withdraw_end(conn);
+}
+
+/* With data in its SYN (TCP Fast Open) a connection is used before its handshake is over. */
+static __noinline __u32 npt_conn_first_operation(struct sock *sk, struct npt_conn *conn)
+{
+	if (!sk || !conn)
+		return NPT_SLOT_NONE;
+	if (conn->role == NPT_BPF_SERVER && !(conn->flags & NPT_CONN_ESTABLISHED))
+		npt_established(conn, sk);
+	return npt_conn_own_current(conn);
 }
 
 static __noinline int npt_on_state(struct sock *sk, int old_state, int new_state)
@@ -156,8 +192,11 @@ static __noinline int npt_on_state(struct sock *sk, int old_state, int new_state
 		npt_begin(sk, new_state == TCP_SYN_SENT ? NPT_BPF_CLIENT : NPT_BPF_LISTENER);
 		return 0;
 	}
-	if (!conn)
+	if (!conn) {
+		if (new_state == TCP_SYN_RECV)
+			npt_begin_orphan(sk);
 		return 0;
+	}
 	if (new_state == TCP_SYN_RECV && conn->role == NPT_BPF_LISTENER) {
 		npt_begin_child(conn);
 	} else if (new_state == TCP_ESTABLISHED) {

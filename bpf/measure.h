@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "bpf/histogram.h"
+#include "bpf/protocol.h"
 
 #define NPT_SLOT_NONE  0 /* a connection without an owner yet */
 #define NPT_SLOT_OTHER 1 /* where edges go that got no slot of their own */
@@ -78,10 +79,13 @@ struct npt_bpf_edge_key {
 	__u8 peer_address[16]; /* zero if the peer is a process of the same scope (server side) */
 	__u64 peer_start_ns;   /* of that process, else 0 */
 	__u32 peer_pid;
-	__u16 peer_port; /* the service's port, on both roles */
-	__u8 role;       /* enum npt_bpf_role */
-	__u8 transport;  /* enum npt_bpf_transport */
+	__u16 peer_port;    /* the service's port, on both roles */
+	__u8 role : 4;      /* enum npt_bpf_role */
+	__u8 transport : 4; /* enum npt_bpf_transport */
+	__u8 label; /* 0: the first of this port; else NPT_EDGE_LABEL() of a further protocol */
 };
+#define NPT_EDGE_LABEL(protocol, tls) ((protocol) | (tls) << 6)
+_Static_assert(NPT_PROTOCOL_COUNT <= 64, "room for it in an edge's label");
 _Static_assert(sizeof(struct npt_bpf_edge_key) == 48, "no hidden padding in a map key");
 
 struct npt_bpf_metric_slot {
@@ -148,6 +152,35 @@ struct npt_bpf_queue {
 	__u64 listen_drops;   /* a counter */
 };
 
+enum npt_bpf_tls {
+	NPT_BPF_TLS_UNKNOWN = 0,
+	NPT_BPF_TLS_NO = 1,
+	NPT_BPF_TLS_YES = 2,
+};
+
+/*
+ * What an edge's connections speak, as one number that changes at once: protocol | tls << 8 |
+ * confidence in per cent << 16 | NPT_LABEL_FINAL. 0: nothing is known yet.
+ */
+#define NPT_LABEL(protocol, tls, confidence)                                                       \
+	((__u32)(protocol) | (__u32)(tls) << 8 | (__u32)(confidence) << 16)
+#define NPT_LABEL_FINAL             (1U << 24)
+#define NPT_LABEL_PROTOCOL(label)   ((label)&0xff)
+#define NPT_LABEL_TLS(label)        ((label) >> 8 & 0xff)
+#define NPT_LABEL_CONFIDENCE(label) ((label) >> 16 & 0xff)
+
+/* By slot, beside it: what is spoken, and the calls of TLS libraries. */
+struct npt_bpf_speech {
+	__u32 label;
+	__u32 padding;
+	__u64 moved_in; /* connections that came from, or went to, another label's edge */
+	__u64 moved_out;
+	__u64 tls_writes;
+	__u64 tls_written_bytes;
+	__u64 tls_reads;
+	__u64 tls_read_bytes;
+};
+
 /* By network namespace (inode number; the agent holds the namespace open, so it is not reused). */
 struct npt_bpf_scope {
 	__u32 id;         /* 1 .. NPT_SCOPES_MAX - 1; 0 if by_process */
@@ -162,11 +195,12 @@ struct npt_bpf_scope_state {
 
 /* Failed operations in the kernel: each is a number, never silence. */
 enum npt_bpf_loss {
-	NPT_LOSS_STORAGE = 0, /* no socket storage: the connection is not measured */
-	NPT_LOSS_EDGE = 1,    /* no slot or no map entry: counted in "other" */
-	NPT_LOSS_PROCESS = 2, /* a process without its names */
-	NPT_LOSS_TASK = 3,    /* no task storage: an operation without its time */
-	NPT_LOSS_COUNT = 4,
+	NPT_LOSS_STORAGE = 0,   /* no socket storage: the connection is not measured */
+	NPT_LOSS_EDGE = 1,      /* no slot or no map entry: counted in "other" */
+	NPT_LOSS_PROCESS = 2,   /* a process without its names */
+	NPT_LOSS_TASK = 3,      /* no task storage: an operation without its time */
+	NPT_LOSS_HANDSHAKE = 4, /* no room for a record of a TLS handshake */
+	NPT_LOSS_COUNT = 5,
 };
 
 /* What a walk of the socket storage map does. */

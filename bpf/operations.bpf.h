@@ -12,18 +12,9 @@
  */
 #include "bpf/datagrams.bpf.h"
 #include "bpf/lifecycle.bpf.h"
+#include "bpf/messages.bpf.h"
 #include "bpf/slices.bpf.h"
 #include "bpf/turns.bpf.h"
-
-/* With data in its SYN (TCP Fast Open) a connection is used before its handshake is over. */
-static __noinline __u32 npt_conn_first_operation(struct sock *sk, struct npt_conn *conn)
-{
-	if (!sk || !conn)
-		return NPT_SLOT_NONE;
-	if (conn->role == NPT_BPF_SERVER && !(conn->flags & NPT_CONN_ESTABLISHED))
-		npt_established(conn, sk);
-	return npt_conn_own_current(conn);
-}
 
 static __always_inline struct npt_bpf_slot *npt_operation_slot(struct sock *sk,
 							       struct npt_conn *conn)
@@ -58,12 +49,16 @@ static __always_inline void npt_write_begins(struct sock *sk, struct npt_conn *c
 }
 
 SEC("tp_btf/tcp_sendmsg_locked")
-int BPF_PROG(npt_write_begin, struct sock *sk)
+int BPF_PROG(npt_write_begin, struct sock *sk, struct msghdr *msg)
 {
 	struct npt_conn *conn = npt_conn_of(sk);
 
-	if (conn)
+	if (!conn)
+		return 0;
+	if (npt_layer_operations)
 		npt_write_begins(sk, conn);
+	if (npt_layer_protocol)
+		npt_message_sent(sk, conn, msg);
 	return 0;
 }
 
@@ -76,6 +71,12 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 	conn->write_started_ns = 0;
 	if (!slot || result <= 0)
 		return;
+	if (npt_layer_protocol && !npt_sees_write_begin && !npt_is_understood(conn)) {
+		npt_message_after_call(sk, conn, (__u32)result, true);
+		slot = npt_slot(conn->slot);
+		if (!slot)
+			return;
+	}
 	now_ns = bpf_ktime_get_ns();
 	npt_add(&slot->metrics[NPT_BPF_WRITE].count, 1);
 	npt_add(&slot->written_bytes, (__u64)result);
@@ -141,11 +142,21 @@ static __always_inline __u64 npt_read_took(struct npt_conn *conn, __u64 now_ns)
 static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn, int result,
 					  int flags)
 {
-	struct npt_bpf_slot *slot = npt_operation_slot(sk, conn);
 	__u64 now_ns = bpf_ktime_get_ns(), took_ns = npt_read_took(conn, now_ns);
+	bool read = result > 0 && !(flags & (MSG_PEEK | MSG_ERRQUEUE));
+	struct npt_bpf_slot *slot;
 
-	if (!slot || result <= 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
+	if (npt_layer_protocol && !npt_sees_packets && read && !npt_is_understood(conn))
+		npt_message_after_call(sk, conn, (__u32)result, false);
+	slot = npt_operation_slot(sk, conn);
+	if (!slot || !read)
 		return;
+	if (npt_layer_protocol && conn->heard) {
+		npt_conn_relabel(conn, sk);
+		slot = npt_slot(conn->slot);
+		if (!slot)
+			return;
+	}
 	npt_read_counts(sk, conn, slot, (__u64)result, now_ns);
 	if (took_ns)
 		npt_metric_time(&slot->metrics[NPT_BPF_READ], took_ns);

@@ -20,7 +20,8 @@ enum npt_bpf_protocol {
 	NPT_PROTOCOL_HTTP2 = 3,
 	NPT_PROTOCOL_GRPC = 4,
 	NPT_PROTOCOL_WEBSOCKET = 5,
-	NPT_PROTOCOL_TLS = 6, /* never shown: the edge's tls is "yes", its protocol what is inside */
+	NPT_PROTOCOL_TLS =
+		6, /* never shown: the edge's tls is "yes", its protocol what is inside */
 	NPT_PROTOCOL_MYSQL = 7,
 	NPT_PROTOCOL_POSTGRESQL = 8,
 	NPT_PROTOCOL_REDIS = 9,
@@ -67,17 +68,20 @@ struct npt_bpf_message {
 
 /* What a connection's messages have said so far. All zero at its begin. */
 struct npt_bpf_classified {
-	__u8 protocol;        /* enum npt_bpf_protocol; UNKNOWN until it is certain */
-	__u8 final;           /* no further message is asked for */
-	__u8 hint;            /* what it looks like: one direction has said so */
-	__u8 hint_from;       /* which; the other has to agree */
-	__u8 confidence;      /* in per cent, of protocol */
-	__u8 messages;        /* looked at, saturating */
-	__u8 settled;         /* what a protocol remembers of its own (HTTP/1: request seen, ...) */
-	__u8 padding;
+	__u8 protocol;   /* enum npt_bpf_protocol; UNKNOWN until it is certain */
+	__u8 final;      /* no further message is asked for */
+	__u8 confidence; /* in per cent, of protocol */
+	__u8 messages;   /* looked at, saturating; one that began anew counts again */
+	__u8 settled;    /* the classifier's own: enum npt_protocol_settled */
+	__u8 inside; /* with TLS: what asked for it and will be spoken within, if that was seen */
 	/*
-	 * Not 0: a prefix (PROXY v1, v2) was recognized, and the message proper begins so many bytes
-	 * later: the caller sets it to 0 and begins the message anew there, with the same flags.
+	 * Not 0: so many bytes from the begin of this message were understood (a PROXY header, a
+	 * frame, a request for TLS), and what is to be looked at begins behind them, perhaps with
+	 * bytes that are still to come. The caller sets it to 0 and begins the message anew there:
+	 * from, FIRST and DATAGRAM stay, MORE is not set. Should the other side speak before the
+	 * bytes come, its message is simply the next.
 	 */
-	__u32 skip;
+	__u16 skip;
+	__u32 hints; /* bit 1 << protocol: what one direction looked like; the other has to agree */
+	__u32 remembered; /* the classifier's own: a number that the answer has to repeat */
 };

@@ -133,11 +133,14 @@ static __always_inline struct sock *npt_accepted(struct task_struct *task, long 
 	return BPF_CORE_READ(socket, sk);
 }
 
+/* What a copy of an entry holds: all but what it says, so that it fits on the stack. */
+#define NPT_CONN_COPIED __builtin_offsetof(struct npt_conn, message)
+
 /*
  * A copy of the socket's entry, by plain reads: the way to it that helpers know asks for a pointer
  * that the verifier trusts, and a descriptor gives none.
  */
-static __always_inline bool npt_conn_copy(struct sock *sk, struct npt_conn *copy)
+static __always_inline bool npt_conn_copy(struct sock *sk, void *copy)
 {
 	struct bpf_local_storage *storage = BPF_CORE_READ(sk, sk_bpf_storage);
 	struct hlist_node *node = BPF_CORE_READ(storage, list.first);
@@ -147,7 +150,7 @@ static __always_inline bool npt_conn_copy(struct sock *sk, struct npt_conn *copy
 		elem = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
 		if (BPF_CORE_READ(elem, sdata.smap, map.id) == npt_conns_map_id)
 			return !bpf_probe_read_kernel(
-				copy, sizeof(*copy),
+				copy, NPT_CONN_COPIED,
 				(void *)elem + bpf_core_field_offset(elem->sdata.data));
 		node = BPF_CORE_READ(node, next);
 	}
@@ -167,17 +170,18 @@ static __noinline int npt_accept_done(struct task_struct *task, long fd)
 {
 	struct npt_bpf_process_key owner = {};
 	struct npt_bpf_edge_key key = {};
-	struct npt_conn conn;
+	__u64 copy[NPT_CONN_COPIED / sizeof(__u64)];
+	struct npt_conn *conn = (struct npt_conn *)copy;
 
-	if (!task || !npt_conn_copy(npt_accepted(task, fd), &conn) || conn.role != NPT_BPF_SERVER)
+	if (!task || !npt_conn_copy(npt_accepted(task, fd), copy) || conn->role != NPT_BPF_SERVER)
 		return 0;
-	if (conn.slot == NPT_SLOT_NONE) {
-		npt_process_current(&owner, conn.scope);
-		npt_conn_key(&conn, &owner, npt_conn_client(&conn), &key);
-		conn.slot = npt_edge_slot_quietly(&key);
+	if (conn->slot == NPT_SLOT_NONE) {
+		npt_process_current(&owner, conn->scope);
+		npt_conn_key(conn, &owner, npt_conn_client(conn), &key);
+		conn->slot = npt_edge_slot_quietly(&key);
 	}
-	if (conn.slot != NPT_SLOT_OTHER)
-		npt_accept_waited(&conn, npt_slot(conn.slot));
+	if (conn->slot != NPT_SLOT_OTHER)
+		npt_accept_waited(conn, npt_slot(conn->slot));
 	return 0;
 }
 

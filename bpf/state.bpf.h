@@ -18,8 +18,21 @@ enum npt_conn_flag {
 	NPT_CONN_SYN = 4,         /* our SYN is part of the sequence numbers that we subtract */
 	NPT_CONN_FIN_QUEUED = 8,  /* the FIN is part of write_seq */
 	NPT_CONN_CLOSED = 16,
-	NPT_CONN_DATAGRAM = 32, /* a UDP socket */
-	NPT_CONN_MANY = 64,     /* that has sent to more than one destination */
+	NPT_CONN_DATAGRAM = 32,   /* a UDP socket */
+	NPT_CONN_MANY = 64,       /* that has sent to more than one destination */
+	NPT_CONN_HANDSHAKE = 128, /* its TLS handshake is followed */
+};
+
+/* Where we are among the TLS records of one direction. */
+struct npt_tls_stream {
+	__u32 seq;  /* of the next byte to look at */
+	__u16 left; /* bytes of the record that are still to come */
+	__u8 head[5];
+	__u8 head_length;
+	__u8 flags;   /* enum npt_tls_stream_flag */
+	__u8 records; /* told */
+	__u8 data;    /* of them, application data */
+	__u8 padding;
 };
 
 /*
@@ -66,7 +79,21 @@ struct npt_conn {
 	struct npt_bpf_code_count early_drops[2];
 	__u64 early_drops_other;
 	__u64 early_drops_unspecified;
+	/* The message that is under way; 64 bytes of other fields must follow its bytes. */
+	struct npt_bpf_message message;
+	__u32 message_seq; /* of its first byte */
+	__u8 message_sent; /* its direction + 1; 0: there was none yet */
+	__u8 tls;          /* enum npt_bpf_tls */
+	__u16 padding_speech;
+	struct npt_bpf_classified classified;
+	__u32 heard; /* a label that its edge is not looked at for yet; 0: none */
+	__u32 padding_heard;
+	__u64 tls_id;                         /* of events that tell of its handshake */
+	struct npt_tls_stream tls_streams[2]; /* received, sent */
 };
+_Static_assert(sizeof(struct npt_conn) - __builtin_offsetof(struct npt_conn, message_seq) >=
+		       NPT_MESSAGE_BYTES,
+	       "the verifier sees a read of 64 bytes behind those that are there already");
 _Static_assert(__builtin_offsetof(struct npt_conn, role) ==
 		       __builtin_offsetof(struct npt_bpf_conn_head, role),
 	       "it begins like npt_bpf_conn_head");
@@ -101,6 +128,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct npt_bpf_queue);
 } npt_queues SEC(".maps");
+
+/* Records of TLS handshakes: struct npt_bpf_tls_event, cut behind its bytes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} npt_tls_events SEC(".maps");
+
+/* By slot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NPT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct npt_bpf_speech);
+} npt_speeches SEC(".maps");
 
 /* Numbers of free slots, lowest on top; the agent fills it and gives slots back. */
 struct {
@@ -209,6 +251,9 @@ const volatile __u32 npt_reset_arguments = 3;
 const volatile __u32 npt_retransmit_arguments = 3;
 /* Whether a write's begin is seen, so that its end need not stand for it. */
 const volatile bool npt_sees_write_begin = true;
+/* Which layers are on. */
+const volatile bool npt_layer_operations = true;
+const volatile bool npt_layer_protocol = true;
 
 /* Set by the agent while it runs. */
 __u32 npt_walk_mode = NPT_WALK_FLUSH;

@@ -12,13 +12,17 @@
  */
 #include "bpf/operations.bpf.h"
 
-static __always_inline int npt_trampoline_write(struct socket *socket)
+static __always_inline int npt_trampoline_write(struct socket *socket, struct msghdr *msg)
 {
 	struct sock *sk = socket->sk;
 	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
 
-	if (conn)
+	if (!conn)
+		return 0;
+	if (npt_layer_operations)
 		npt_write_begins(sk, conn);
+	if (npt_layer_protocol)
+		npt_message_sent(sk, conn, msg);
 	return 0;
 }
 
@@ -46,15 +50,15 @@ static __always_inline int npt_trampoline_was_read(struct socket *socket, int fl
 }
 
 SEC("fentry/inet_sendmsg")
-int BPF_PROG(npt_send_begin, struct socket *socket)
+int BPF_PROG(npt_send_begin, struct socket *socket, struct msghdr *msg)
 {
-	return npt_trampoline_write(socket);
+	return npt_trampoline_write(socket, msg);
 }
 
 SEC("fentry/inet6_sendmsg")
-int BPF_PROG(npt_send6_begin, struct socket *socket)
+int BPF_PROG(npt_send6_begin, struct socket *socket, struct msghdr *msg)
 {
-	return npt_trampoline_write(socket);
+	return npt_trampoline_write(socket, msg);
 }
 
 SEC("fentry/inet_recvmsg")

@@ -9,7 +9,7 @@
  * that waited in an accept queue. iter/bpf_sk_storage_map folds the totals of all connections into
  * their edges, and forgets a scope's sockets when its task ends.
  */
-#include "bpf/connection.bpf.h"
+#include "bpf/label.bpf.h"
 
 static __always_inline bool npt_is_listening(__u32 scope, __u16 port)
 {
@@ -18,14 +18,20 @@ static __always_inline bool npt_is_listening(__u32 scope, __u16 port)
 	return bpf_map_lookup_elem(&npt_listening, &end) != NULL;
 }
 
-static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
-					       const struct npt_bpf_process_key *owner)
+static __always_inline void npt_listens(__u32 scope, __u16 port)
 {
-	struct npt_endpoint_key end = { .scope = scope, .port = sk->__sk_common.skc_num };
-	struct npt_conn *conn;
+	struct npt_endpoint_key end = { .scope = scope, .port = port };
 	__u8 yes = 1;
 
 	bpf_map_update_elem(&npt_listening, &end, &yes, BPF_ANY);
+}
+
+static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
+					       const struct npt_bpf_process_key *owner)
+{
+	struct npt_conn *conn;
+
+	npt_listens(scope, sk->__sk_common.skc_num);
 	conn = npt_conn_of(sk);
 	if (conn)
 		return;
@@ -98,13 +104,20 @@ int npt_find(struct bpf_iter__task_file *ctx)
 	if (!socket)
 		return 0;
 	sk = socket->sk;
-	if (!sk || sk->sk_protocol != IPPROTO_TCP ||
+	if (!sk || (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP) ||
 	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
 		return 0;
 	scope = npt_scope_of(sk, (__u32)task->tgid);
 	state = sk->__sk_common.skc_state;
 	if (!scope || state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_SYN_RECV)
 		return 0;
+	/* The TCP sockets of MPTCP have no files; its listeners tell roles (every Go server's is).
+	 */
+	if (sk->sk_protocol == IPPROTO_MPTCP) {
+		if (state == TCP_LISTEN)
+			npt_listens(scope, sk->__sk_common.skc_num);
+		return 0;
+	}
 	npt_process_key(&owner, task, scope);
 	npt_process_remember(&owner, task, 0);
 	npt_time_process(owner.pid);
@@ -189,6 +202,7 @@ int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 			npt_conn_own(conn, &conn->owner);
 		if (conn->slot == NPT_SLOT_NONE)
 			npt_walk_unowned++;
+		npt_conn_label(conn, sk);
 		slot = npt_slot(conn->slot);
 		if (slot && conn->slot != NPT_SLOT_NONE) {
 			npt_conn_fold(conn, tp, slot);

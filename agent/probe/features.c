@@ -28,6 +28,7 @@ struct code {
 
 struct npt_features {
 	int arguments[NPT_TRACEPOINT_COUNT]; /* -1: there is none */
+	uint32_t tracepoint_ids[NPT_TRACEPOINT_COUNT];
 	uint32_t functions[NPT_FUNCTION_COUNT];
 	struct {
 		struct code *codes;
@@ -44,7 +45,7 @@ __attribute__((format(printf, 2, 0))) static int print_libbpf(enum libbpf_print_
 	return vfprintf(stderr, format, args);
 }
 
-static int count_arguments(const struct btf *kernel, const char *tracepoint)
+static int count_arguments(const struct btf *kernel, const char *tracepoint, uint32_t *id_ret)
 {
 	npt_auto_free char *symbol = npt_format("btf_trace_%s", tracepoint);
 	const struct btf_type *type;
@@ -52,6 +53,7 @@ static int count_arguments(const struct btf *kernel, const char *tracepoint)
 
 	if (id <= 0)
 		return -1;
+	*id_ret = (uint32_t)id;
 	type = btf__type_by_id(kernel, (__u32)id);
 	type = btf__type_by_id(kernel, type->type);
 	if (!type || btf_kind(type) != BTF_KIND_PTR)
@@ -74,10 +76,12 @@ static void read_tracepoints(struct npt_features *features, const struct btf *ke
 		[NPT_TRACEPOINT_SEND_RESET] = "tcp_send_reset",
 		[NPT_TRACEPOINT_RECEIVE_RESET] = "tcp_receive_reset",
 		[NPT_TRACEPOINT_RETRANSMIT] = "tcp_retransmit_skb",
+		[NPT_TRACEPOINT_COPY] = "skb_copy_datagram_iovec",
 	};
 
 	for (size_t i = 0; i < NPT_TRACEPOINT_COUNT; i++)
-		features->arguments[i] = count_arguments(kernel, names[i]);
+		features->arguments[i] =
+			count_arguments(kernel, names[i], &features->tracepoint_ids[i]);
 }
 
 static void read_functions(struct npt_features *features, const struct btf *kernel)
@@ -90,6 +94,7 @@ static void read_functions(struct npt_features *features, const struct btf *kern
 		[NPT_FUNCTION_SENDPAGE] = "inet_sendpage",
 		[NPT_FUNCTION_ACCEPT] = "inet_accept",
 		[NPT_FUNCTION_RELEASE] = "inet_release",
+		[NPT_FUNCTION_DYNPTR] = "bpf_dynptr_from_skb",
 	};
 
 	for (size_t i = 0; i < NPT_FUNCTION_COUNT; i++) {
@@ -195,6 +200,12 @@ void npt_features_free(struct npt_features *features)
 int npt_features_tracepoint(const struct npt_features *features, enum npt_tracepoint tracepoint)
 {
 	return features->arguments[tracepoint];
+}
+
+uint32_t npt_features_tracepoint_id(const struct npt_features *features,
+				    enum npt_tracepoint tracepoint)
+{
+	return features->tracepoint_ids[tracepoint];
 }
 
 uint32_t npt_features_function(const struct npt_features *features, enum npt_function function)

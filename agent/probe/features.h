@@ -23,6 +23,7 @@ enum npt_tracepoint {
 	NPT_TRACEPOINT_SEND_RESET,    /* tcp_send_reset */
 	NPT_TRACEPOINT_RECEIVE_RESET, /* tcp_receive_reset */
 	NPT_TRACEPOINT_RETRANSMIT,    /* tcp_retransmit_skb */
+	NPT_TRACEPOINT_COPY,          /* skb_copy_datagram_iovec */
 	NPT_TRACEPOINT_COUNT,
 };
 
@@ -35,6 +36,7 @@ enum npt_function {
 	NPT_FUNCTION_SENDPAGE, /* inet_sendpage, gone in 6.5 */
 	NPT_FUNCTION_ACCEPT,   /* inet_accept */
 	NPT_FUNCTION_RELEASE,  /* inet_release */
+	NPT_FUNCTION_DYNPTR,   /* bpf_dynptr_from_skb, which programs call */
 	NPT_FUNCTION_COUNT,
 };
 
@@ -52,6 +54,9 @@ NPT_DEFINE_AUTO(struct npt_features *, npt_features_free)
 
 /* Its number of arguments; -1 if the kernel has no such tracepoint. */
 int npt_features_tracepoint(const struct npt_features *features, enum npt_tracepoint tracepoint);
+/* Its BTF id; 0 if the kernel has no such tracepoint. */
+uint32_t npt_features_tracepoint_id(const struct npt_features *features,
+				    enum npt_tracepoint tracepoint);
 /* Its BTF id, for fentry and fexit; 0 if the kernel has no such function. */
 uint32_t npt_features_function(const struct npt_features *features, enum npt_function function);
 /* "NETFILTER_DROP" for its number; "REASON_4711" for one that the kernel's BTF does not name. */

@@ -26,8 +26,9 @@
 
 #define MAP_BYTES_FOR_NS (10 * NPT_NS_PER_SECOND)
 
-#define SLOTS_BYTES  (sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX)
-#define QUEUES_BYTES (sizeof(struct npt_bpf_queue) * NPT_SLOTS_MAX)
+#define SLOTS_BYTES    (sizeof(struct npt_bpf_slot) * NPT_SLOTS_MAX)
+#define QUEUES_BYTES   (sizeof(struct npt_bpf_queue) * NPT_SLOTS_MAX)
+#define SPEECHES_BYTES (sizeof(struct npt_bpf_speech) * NPT_SLOTS_MAX)
 
 static int fill_free_slots(struct npt_probe *probe, struct npt_error *err)
 {
@@ -66,6 +67,10 @@ static int map_slots(struct npt_probe *probe, struct npt_error *err)
 	if (r < 0)
 		return r;
 	probe->queues = memory;
+	r = map_memory(probe->skeleton->maps.npt_speeches, SPEECHES_BYTES, &memory, err);
+	if (r < 0)
+		return r;
+	probe->speeches = memory;
 	return 0;
 }
 
@@ -124,6 +129,9 @@ static int start(struct npt_probe *probe, struct npt_error *err)
 	r = fill_free_slots(probe, err);
 	if (r < 0)
 		return r;
+	r = npt_probe_open_tls(probe, err);
+	if (r < 0)
+		return r;
 	tell_map_id(probe);
 	r = attach_hooks(probe, err);
 	return r < 0 ? r : attach_walks(probe, err);
@@ -163,10 +171,13 @@ void npt_probe_close(struct npt_probe *probe)
 		(void)bpf_link__destroy(probe->links[i]);
 	for (int i = NPT_PROBE_HOOKS_MAX - 1; i >= 0; i--)
 		(void)bpf_link__destroy(probe->hooks[i]);
+	ring_buffer__free(probe->tls_events);
 	if (probe->slots)
 		(void)munmap(probe->slots, SLOTS_BYTES);
 	if (probe->queues)
 		(void)munmap(probe->queues, QUEUES_BYTES);
+	if (probe->speeches)
+		(void)munmap(probe->speeches, SPEECHES_BYTES);
 	npt_bpf_measure__destroy(probe->skeleton);
 	free(probe);
 }
@@ -256,6 +267,11 @@ struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe)
 struct npt_bpf_queue *npt_probe_queues(struct npt_probe *probe)
 {
 	return probe->queues;
+}
+
+const struct npt_bpf_speech *npt_probe_speeches(const struct npt_probe *probe)
+{
+	return probe->speeches;
 }
 
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,

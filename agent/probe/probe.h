@@ -29,10 +29,13 @@ struct npt_probe_abilities {
 	bool resets;         /* tcp_send_reset, tcp_receive_reset */
 	bool reset_reasons;  /* with a reason (6.10+) */
 	bool tail_loss;      /* tcp_retransmit_skb */
+	bool packets;        /* received bytes are read from packets (dynptrs in tracing, 6.12+) */
+	bool messages;       /* what is spoken is seen, by whatever way */
 };
 
 struct npt_probe_options {
 	bool operations;     /* reads and writes; Base alone has no hook on them */
+	bool protocol;       /* the first bytes of messages */
 	bool no_trampolines; /* as if this host refused them: for tests and comparisons */
 };
 
@@ -76,6 +79,20 @@ struct npt_bpf_slot *npt_probe_slots(struct npt_probe *probe);
 /* As many, of the same numbers; their gauges are as of the last fold, but for
  * min_rtt_micros, which closes lower in between. */
 struct npt_bpf_queue *npt_probe_queues(struct npt_probe *probe);
+/*
+ * Tells every record of TLS handshakes that came since the last call. An event is whole up to its
+ * captured_bytes, and borrowed during the call.
+ */
+typedef void npt_probe_tell_tls(void *context, const struct npt_bpf_tls_event *event);
+void npt_probe_read_tls(struct npt_probe *probe, npt_probe_tell_tls *tell, void *context);
+/*
+ * Says what is inside of a TLS edge that has no name yet. One that has another name of HTTP's
+ * becomes HTTP of no particular version; a name that was read in its bytes stays.
+ */
+void npt_probe_name_inner(struct npt_probe *probe, uint32_t slot, uint32_t protocol,
+			  uint32_t confidence_percent);
+/* As many, of the same numbers. */
+const struct npt_bpf_speech *npt_probe_speeches(const struct npt_probe *probe);
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,
 		       struct npt_bpf_process *process_ret);
 uint64_t npt_probe_loss(struct npt_probe *probe, enum npt_bpf_loss loss);

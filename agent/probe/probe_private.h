@@ -29,6 +29,10 @@ struct npt_probe {
 	struct bpf_link *hooks[NPT_PROBE_HOOKS_MAX]; /* attached as long as the probe is open */
 	struct npt_bpf_slot *slots;
 	struct npt_bpf_queue *queues;
+	struct npt_bpf_speech *speeches;
+	struct ring_buffer *tls_events; /* NULL without the layer Protocol */
+	npt_probe_tell_tls *tell_tls;   /* while events are read */
+	void *tell_context;
 	struct npt_probe_options options;
 	struct npt_probe_abilities abilities;
 	uint64_t sockets_max; /* in any fold */
@@ -42,6 +46,8 @@ struct npt_probe {
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err);
 /* Which programs load, and what they are told of the kernel; before the skeleton is loaded. */
 void npt_probe_choose(struct npt_probe *probe);
+/* The way of TLS events to us. */
+int npt_probe_open_tls(struct npt_probe *probe, struct npt_error *err);
 /* Attaches all hooks that were chosen. */
 int npt_probe_attach_hooks(struct npt_probe *probe, struct npt_error *err);
 int npt_probe_explain_load(int r, struct npt_error *err);

@@ -28,6 +28,20 @@ static const struct {
 	{ SYS_accept4, CALL_ACCEPT }, { SYS_close, CALL_CLOSE },
 };
 
+/* enum npt_call_shape in bpf/messages.bpf.h. */
+enum { SHAPE_BUFFER = 1, SHAPE_VECTOR = 2, SHAPE_MESSAGE = 3 };
+
+static const struct {
+	long number;
+	__u8 shape;
+} shaped_calls[] = {
+	{ SYS_read, SHAPE_BUFFER },      { SYS_write, SHAPE_BUFFER },
+	{ SYS_recvfrom, SHAPE_BUFFER },  { SYS_sendto, SHAPE_BUFFER },
+	{ SYS_readv, SHAPE_VECTOR },     { SYS_writev, SHAPE_VECTOR },
+	{ SYS_recvmsg, SHAPE_MESSAGE },  { SYS_sendmsg, SHAPE_MESSAGE },
+	{ SYS_recvmmsg, SHAPE_MESSAGE }, { SYS_sendmmsg, SHAPE_MESSAGE },
+};
+
 int npt_probe_explain_load(int r, struct npt_error *err)
 {
 	if (r == -EPERM)
@@ -65,6 +79,36 @@ static bool can_trampoline(const struct npt_features *features)
 	return link >= 0;
 }
 
+/* A program that makes a dynptr of a packet: a kernel may have the function, and not for tracing.
+ */
+static bool can_read_packets(const struct npt_features *features)
+{
+	__s32 function = (__s32)npt_features_function(features, NPT_FUNCTION_DYNPTR);
+	const struct bpf_insn make_dynptr[] = {
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_1 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X,
+		  .dst_reg = BPF_REG_3,
+		  .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_3, .imm = -16 },
+		{ .code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = function },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	struct bpf_prog_load_opts options;
+	npt_auto_close int program = -1;
+
+	memset(&options, 0, sizeof(options)); /* libbpf looks at the padding too */
+	options.sz = sizeof(options);
+	options.expected_attach_type = BPF_TRACE_RAW_TP;
+	options.attach_btf_id = npt_features_tracepoint_id(features, NPT_TRACEPOINT_COPY);
+	if (!options.attach_btf_id || !function)
+		return false;
+	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "npt_packets", "GPL", make_dynptr,
+				NPT_ARRAY_SIZE(make_dynptr), &options);
+	return program >= 0;
+}
+
 static bool has(const struct npt_probe *probe, enum npt_tracepoint tracepoint, int arguments)
 {
 	return npt_features_tracepoint(probe->features, tracepoint) >= arguments;
@@ -93,12 +137,23 @@ static int look_at_operations(struct npt_probe *probe, struct npt_error *err)
 		abilities->trampolines || has(probe, NPT_TRACEPOINT_SEND_LOCKED, 1);
 	abilities->data_ready = has(probe, NPT_TRACEPOINT_DATA_READY, 1);
 	abilities->splice = has(probe, NPT_TRACEPOINT_SPACE_ADJUST, 1);
-	if (!abilities->operations)
+	if (!abilities->operations && probe->options.operations)
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel lacks the tracepoint sock_send_length (6.3+) and "
 				     "refuses fentry: leave out the layer Operations (--layers "
 				     "Base)");
 	return 0;
+}
+
+/* Both directions, by packets and the begin of writes, or by what operations have read and written.
+ */
+static void look_at_messages(struct npt_probe *probe)
+{
+	struct npt_probe_abilities *abilities = &probe->abilities;
+
+	abilities->packets = can_read_packets(probe->features);
+	abilities->messages =
+		probe->options.operations || (abilities->packets && abilities->write_begin);
 }
 
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
@@ -116,7 +171,13 @@ int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel lacks socket storage for tracing (5.11+)");
 	look_at_losses(probe);
-	return probe->options.operations ? look_at_operations(probe, err) : 0;
+	if (probe->options.operations || probe->options.protocol)
+		r = look_at_operations(probe, err);
+	else
+		r = 0;
+	if (r >= 0 && probe->options.protocol)
+		look_at_messages(probe);
+	return r;
 }
 
 /* The first hooks are those of the layer Base. */
@@ -137,7 +198,9 @@ static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROB
 {
 	const struct npt_probe_abilities *can = &probe->abilities;
 	bool operations = probe->options.operations;
+	bool protocol = probe->options.protocol && can->messages;
 	bool trampolines = operations && can->trampolines;
+	bool begins = (operations || protocol) && can->write_begin;
 	bool ends = trampolines && !can->lengths;
 	__typeof__(probe->skeleton->progs) *programs = &probe->skeleton->progs;
 	const struct choice all[] = {
@@ -159,10 +222,11 @@ static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROB
 		{ programs->npt_close_end, trampolines && function(probe, NPT_FUNCTION_RELEASE) },
 		{ programs->npt_close_begin, trampolines && function(probe, NPT_FUNCTION_RELEASE) },
 		{ programs->npt_data_ready, operations && can->data_ready },
-		{ programs->npt_write_begin, operations && can->write_begin && !trampolines },
-		{ programs->npt_send_begin, trampolines },
+		{ programs->npt_copied, protocol && can->packets },
+		{ programs->npt_write_begin, begins && !can->trampolines },
+		{ programs->npt_send_begin, begins && can->trampolines },
 		{ programs->npt_send6_begin,
-		  trampolines && function(probe, NPT_FUNCTION_SENDMSG6) },
+		  begins && can->trampolines && function(probe, NPT_FUNCTION_SENDMSG6) },
 		{ programs->npt_recv_begin, trampolines },
 		{ programs->npt_recv6_begin,
 		  trampolines && function(probe, NPT_FUNCTION_RECVMSG6) },
@@ -180,6 +244,11 @@ static void set_constants(struct npt_probe *probe)
 
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(timed_calls); i++)
 		rodata->npt_call_kinds[timed_calls[i].number] = timed_calls[i].kind;
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(shaped_calls); i++)
+		rodata->npt_call_shapes[shaped_calls[i].number] = shaped_calls[i].shape;
+	rodata->npt_layer_operations = probe->options.operations;
+	rodata->npt_layer_protocol = probe->options.protocol && probe->abilities.messages;
+	rodata->npt_sees_packets = probe->abilities.packets;
 	rodata->npt_splice_number = SYS_splice;
 	rodata->npt_sendto_number = SYS_sendto;
 	rodata->npt_sendmsg_number = SYS_sendmsg;

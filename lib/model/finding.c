@@ -114,7 +114,7 @@ uint64_t npt_edge_rtt_micros(const struct npt_edge *edge)
 
 uint64_t npt_edge_connections(const struct npt_edge *edge)
 {
-	return edge->connections.opened + edge->connections.found;
+	return edge->connections.opened + edge->connections.found + edge->connections.moved_in;
 }
 
 uint32_t npt_confidence(bool pair, uint64_t evidence, uint64_t minimum)
@@ -146,7 +146,9 @@ static int by_port(const void *left, const void *right)
 		r = compare(is_listener(b), is_listener(a));
 	if (r == 0)
 		r = compare(a->process.pid, b->process.pid);
-	return r ? r : compare(a->peer.pid, b->peer.pid);
+	if (r == 0)
+		r = compare(a->peer.pid, b->peer.pid);
+	return r ? r : compare(a->label, b->label);
 }
 
 static struct servers find_servers(const struct npt_report *report)
@@ -179,22 +181,56 @@ static size_t first_of_port(const struct servers *servers, uint16_t port)
 	return low;
 }
 
-/* The other end of a client's connections: what its peer serves to just this client. */
-static const struct npt_edge *find_server(const struct servers *servers,
-					  const struct npt_edge *client)
+/* One serves to the other, and to nobody else. */
+static bool are_ends(const struct npt_edge *client, const struct npt_edge *server)
 {
-	if (client->peer.kind != NPT_PEER_PROCESS || client->peer.pid == 0)
-		return NULL;
+	return server->peer.kind == NPT_PEER_PROCESS && server->process.pid == client->peer.pid &&
+	       server->peer.pid == client->process.pid;
+}
+
+/*
+ * The other end of a client's connections. Where its peer serves several protocols on the port, it
+ * is what both call the same; what an end has no name for yet may be the one that is left over.
+ */
+static const struct npt_edge *find_server(const struct servers *servers,
+					  const struct npt_report *report,
+					  const struct npt_edge *const *others,
+					  const struct npt_edge *client, bool by_name)
+{
+	const struct npt_edge *found = NULL;
+
 	for (size_t i = first_of_port(servers, client->peer.port);
 	     i < servers->count && servers->edges[i]->peer.port == client->peer.port; i++) {
 		const struct npt_edge *server = servers->edges[i];
+		bool is_named = npt_protocol_is_known(server->protocol) &&
+				npt_protocol_is_known(client->protocol);
 
-		if (server->peer.kind == NPT_PEER_PROCESS &&
-		    server->process.pid == client->peer.pid &&
-		    server->peer.pid == client->process.pid)
+		if (!are_ends(client, server))
+			continue;
+		if (by_name && strcmp(server->protocol, client->protocol) == 0)
 			return server;
+		if (by_name || is_named || others[server - report->edges])
+			continue;
+		if (found)
+			return NULL;
+		found = server;
 	}
-	return NULL;
+	return found;
+}
+
+static void find_ends(const struct servers *servers, const struct npt_report *report,
+		      const struct npt_edge **others, bool by_name)
+{
+	for (size_t i = 0; i < report->edges_count; i++) {
+		const struct npt_edge *client = &report->edges[i];
+
+		if (client->role != NPT_ROLE_CLIENT || others[i] ||
+		    client->peer.kind != NPT_PEER_PROCESS || client->peer.pid == 0)
+			continue;
+		others[i] = find_server(servers, report, others, client, by_name);
+		if (others[i])
+			others[others[i] - report->edges] = client;
+	}
 }
 
 static bool is_loopback(const char *address)
@@ -351,13 +387,8 @@ void npt_findings_set(struct npt_report *report)
 	npt_auto_free const struct npt_edge **others =
 		npt_alloc(report->edges_count + 1, sizeof(*others));
 
-	for (size_t i = 0; i < report->edges_count; i++) {
-		if (report->edges[i].role != NPT_ROLE_CLIENT)
-			continue;
-		others[i] = find_server(&servers, &report->edges[i]);
-		if (others[i])
-			others[others[i] - report->edges] = &report->edges[i];
-	}
+	find_ends(&servers, report, others, true);
+	find_ends(&servers, report, others, false);
 	for (size_t i = 0; i < report->edges_count; i++) {
 		struct npt_edge *edge = &report->edges[i];
 		const struct npt_edge *listener =

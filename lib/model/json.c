@@ -143,3 +143,9 @@ void npt_json_set_number(json_t *object, const char *key, uint64_t value)
 {
 	npt_json_set(object, key, npt_json_number(value));
 }
+
+void npt_json_set_some_number(json_t *object, const char *key, uint64_t value)
+{
+	if (value > 0)
+		npt_json_set_number(object, key, value);
+}

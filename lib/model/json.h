@@ -45,3 +45,4 @@ void npt_json_set_text(json_t *object, const char *key, const char *text);
 /* Only if it is not "" / not 0. */
 void npt_json_set_some_text(json_t *object, const char *key, const char *text);
 void npt_json_set_number(json_t *object, const char *key, uint64_t value);
+void npt_json_set_some_number(json_t *object, const char *key, uint64_t value);

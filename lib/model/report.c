@@ -19,6 +19,7 @@ void npt_report_free(struct npt_report *report)
 	if (!report)
 		return;
 	free(report->edges);
+	free(report->tls);
 	free(report);
 }
 
@@ -35,6 +36,22 @@ struct npt_edge *npt_report_add_edge(struct npt_report *report)
 	edge = &report->edges[report->edges_count++];
 	memset(edge, 0, sizeof(*edge));
 	return edge;
+}
+
+struct npt_tls_use *npt_report_add_tls(struct npt_report *report)
+{
+	size_t count = report->tls_count;
+	struct npt_tls_use *use;
+
+	if (count >= NPT_REPORT_TLS_MAX) {
+		report->tls_other++;
+		return NULL;
+	}
+	if ((count & (count - 1)) == 0)
+		report->tls = npt_realloc(report->tls, count ? count * 2 : 1, sizeof(*report->tls));
+	use = &report->tls[report->tls_count++];
+	memset(use, 0, sizeof(*use));
+	return use;
 }
 
 void npt_named_count_add(struct npt_named_count *counts, size_t max, const char *name,
@@ -141,6 +158,13 @@ const char *npt_tls_name(enum npt_tls tls)
 	static const char *const names[] = { "unknown", "no", "yes" };
 
 	return names[tls];
+}
+
+const char *npt_tls_coverage_name(enum npt_tls_coverage coverage)
+{
+	static const char *const names[] = { "none", "metadata", "full" };
+
+	return names[coverage];
 }
 
 const char *npt_verdict_name(enum npt_verdict verdict)

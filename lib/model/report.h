@@ -35,6 +35,8 @@
 #define NPT_REPORT_DEGRADED_MAX    8
 #define NPT_EDGE_ALERTS_MAX        4
 #define NPT_PROTOCOL_BYTES         16
+#define NPT_PROTOCOL_UNSAID        "unknown"
+#define NPT_PROTOCOL_TITLE_BYTES   32
 #define NPT_SNI_BYTES              128
 #define NPT_ALPN_BYTES             32
 #define NPT_CIPHER_BYTES           48
@@ -153,7 +155,8 @@ struct npt_edge {
 	struct {
 		char version[8]; /* "1.3" */
 		char sni[NPT_SNI_BYTES];
-		char alpn[NPT_ALPN_BYTES]; /* agreed on; "offered: h2,http/1.1" where that is hidden */
+		char alpn[NPT_ALPN_BYTES]; /* agreed on; "offered: h2,http/1.1" where that is hidden
+					    */
 		char cipher[NPT_CIPHER_BYTES]; /* the IANA name */
 	} tls_facts;
 	/* TLS handshakes that ended in the window, by what is on the wire. */
@@ -178,8 +181,8 @@ struct npt_edge {
 		uint64_t opened; /* became ESTABLISHED while measured */
 		uint64_t found;  /* older than the task, seen for the first time */
 		uint64_t closed;
-		/* That turned out to speak another protocol than the rest of their edge, and went on
-		 * in the edge of that: what they had counted until then stayed. */
+		/* That turned out to speak another protocol than the rest of their edge, and went
+		 * on in the edge of that: what they had counted until then stayed. */
 		uint64_t moved_in;
 		uint64_t moved_out;
 		struct npt_named_count failed[NPT_EDGE_FAILED_MAX]; /* by errno name; "" ends */
@@ -305,6 +308,17 @@ unsigned int npt_verdict_severity(enum npt_verdict verdict);
  * npt_edge_summary_compare() does it with summaries.
  */
 int npt_edge_worst_first(const void *left, const void *right);
+
+/* Whether it names one: neither "" nor "unknown". */
+bool npt_protocol_is_known(const char *protocol);
+/*
+ * For eyes: "HTTP", "HTTPS", "MySQL (TLS)"; "TCP" or "TCP (TLS)" if no more is known than that. As
+ * it is named, if it is of a later version.
+ */
+void npt_protocol_title(const char *protocol, enum npt_tls tls, const char *transport,
+			char title_ret[static NPT_PROTOCOL_TITLE_BYTES]);
+void npt_edge_protocol_title(const struct npt_edge *edge,
+			     char title_ret[static NPT_PROTOCOL_TITLE_BYTES]);
 
 const char *npt_metric_name(enum npt_metric_id id);
 const char *npt_quality_name(enum npt_quality quality);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The JSON of a report: names that others rely on (docs/api.md). Integers, saturated at 2^53-1 so
- * that no reader rounds them, but for a finding's confidence; what was not measured is absent and
+ * that no reader rounds them, but for confidences; what was not measured is absent and
  * named in "unavailable".
  */
 #include "lib/model/report.h"
@@ -108,6 +108,8 @@ static json_t *connections_json(const struct npt_edge *edge)
 	npt_json_set_number(object, "opened", edge->connections.opened);
 	npt_json_set_number(object, "found", edge->connections.found);
 	npt_json_set_number(object, "closed", edge->connections.closed);
+	npt_json_set_some_number(object, "movedIn", edge->connections.moved_in);
+	npt_json_set_some_number(object, "movedOut", edge->connections.moved_out);
 	npt_json_set(object, "failed", named_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX));
 	return object;
 }
@@ -177,6 +179,66 @@ static json_t *finding_json(const struct npt_edge *edge)
 	return object;
 }
 
+/* What is spoken, as far as it is known. */
+static void set_label(json_t *object, const struct npt_edge *edge)
+{
+	npt_json_set_text(object, "protocol", edge->protocol);
+	if (npt_protocol_is_known(edge->protocol))
+		npt_json_set(object, "protocolConfidence",
+			     json_real(edge->protocol_confidence_permille / 1000.0));
+	npt_json_set_some_number(object, "label", edge->label);
+	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	npt_json_set_some_text(object, "tlsVersion", edge->tls_facts.version);
+	npt_json_set_some_text(object, "sni", edge->tls_facts.sni);
+	npt_json_set_some_text(object, "alpn", edge->tls_facts.alpn);
+	npt_json_set_some_text(object, "cipher", edge->tls_facts.cipher);
+}
+
+static void set_handshakes(json_t *object, const struct npt_edge *edge)
+{
+	json_t *handshakes, *alerts;
+
+	if (!edge->handshakes.count && !edge->handshakes.failed &&
+	    !edge->handshakes.alerts_sent[0].name[0] &&
+	    !edge->handshakes.alerts_received[0].name[0])
+		return;
+	alerts = json_object();
+	npt_json_set(alerts, "sent",
+		     named_counts(edge->handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX));
+	npt_json_set(alerts, "received",
+		     named_counts(edge->handshakes.alerts_received, NPT_EDGE_ALERTS_MAX));
+	handshakes = json_object();
+	npt_json_set_number(handshakes, "count", edge->handshakes.count);
+	npt_json_set_number(handshakes, "resumed", edge->handshakes.resumed);
+	npt_json_set_number(handshakes, "clientCertificates", edge->handshakes.client_certificates);
+	npt_json_set_number(handshakes, "failed", edge->handshakes.failed);
+	npt_json_set(handshakes, "alerts", alerts);
+	npt_json_set(handshakes, "micros", histogram_json(&edge->handshakes.micros));
+	npt_json_set(object, "handshakes", handshakes);
+}
+
+static json_t *calls_json(uint64_t count, uint64_t bytes)
+{
+	json_t *object = json_object();
+
+	npt_json_set_number(object, "count", count);
+	npt_json_set_number(object, "bytes", bytes);
+	return object;
+}
+
+static void set_tls_calls(json_t *object, const struct npt_edge *edge)
+{
+	json_t *calls;
+
+	if (!edge->tls_calls.writes && !edge->tls_calls.reads)
+		return;
+	calls = json_object();
+	npt_json_set(calls, "write",
+		     calls_json(edge->tls_calls.writes, edge->tls_calls.written_bytes));
+	npt_json_set(calls, "read", calls_json(edge->tls_calls.reads, edge->tls_calls.read_bytes));
+	npt_json_set(object, "tlsCalls", calls);
+}
+
 static json_t *edge_json(const struct npt_edge *edge)
 {
 	json_t *object = json_object();
@@ -185,8 +247,7 @@ static json_t *edge_json(const struct npt_edge *edge)
 	npt_json_set_text(object, "role", npt_role_name(edge->role));
 	npt_json_set(object, "peer", peer_json(&edge->peer));
 	npt_json_set_text(object, "transport", edge->transport);
-	npt_json_set_text(object, "protocol", edge->protocol);
-	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	set_label(object, edge);
 	npt_json_set(object, "connections", connections_json(edge));
 	npt_json_set(object, "sent", transfer_json(edge->sent.bytes, edge->sent.segments));
 	npt_json_set(object, "received",
@@ -198,6 +259,8 @@ static json_t *edge_json(const struct npt_edge *edge)
 			npt_json_set(object, npt_metric_name(id),
 				     metric_json(id, &edge->metrics[i]));
 	}
+	set_handshakes(object, edge);
+	set_tls_calls(object, edge);
 	npt_json_set(object, "retransmit", retransmit_json(edge));
 	npt_json_set(object, "drops", named_counts(edge->drops, NPT_EDGE_DROPS_MAX));
 	npt_json_set_number(object, "dropsUnspecified", edge->drops_unspecified);
@@ -240,6 +303,27 @@ static json_t *cost_json(const struct npt_report *report)
 		(void)json_array_append_new(degraded, npt_json_string(report->cost.degraded[i]));
 	npt_json_set(object, "degraded", degraded);
 	return object;
+}
+
+static json_t *tls_json(const struct npt_report *report)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < report->tls_count; i++) {
+		const struct npt_tls_use *use = &report->tls[i];
+		json_t *object = json_object();
+
+		npt_json_set_number(object, "pid", use->pid);
+		npt_json_set_number(object, "startNanos", use->start_ns);
+		npt_json_set_text(object, "process", use->process);
+		npt_json_set_text(object, "library", use->library);
+		npt_json_set_text(object, "version", use->version);
+		npt_json_set_text(object, "how", use->how);
+		npt_json_set_text(object, "coverage", npt_tls_coverage_name(use->coverage));
+		npt_json_set_text(object, "why", use->why);
+		(void)json_array_append_new(array, object);
+	}
+	return array;
 }
 
 static void set_head(json_t *object, const struct npt_report *report)
@@ -291,6 +375,8 @@ void npt_report_json_frame(const struct npt_report *report, char **before_ret, c
 	npt_json_set(tail, "unavailable",
 		     named_reasons(report->unavailable, NPT_REPORT_UNAVAILABLE_MAX));
 	npt_json_set(tail, "sources", named_reasons(report->sources, NPT_REPORT_SOURCES_MAX));
+	npt_json_set(tail, "tls", tls_json(report));
+	npt_json_set_some_number(tail, "tlsOther", report->tls_other);
 	npt_json_set(tail, "cost", cost_json(report));
 	head_text = dump(head);
 	tail_text = dump(tail);

@@ -38,6 +38,23 @@ static void merge_losses(struct npt_edge *into, const struct npt_edge *later)
 	merge_counts(into->resets_received, later->resets_received, NPT_EDGE_RESETS_MAX);
 }
 
+static void merge_tls(struct npt_edge *into, const struct npt_edge *later)
+{
+	into->handshakes.count += later->handshakes.count;
+	into->handshakes.resumed += later->handshakes.resumed;
+	into->handshakes.client_certificates += later->handshakes.client_certificates;
+	into->handshakes.failed += later->handshakes.failed;
+	merge_counts(into->handshakes.alerts_sent, later->handshakes.alerts_sent,
+		     NPT_EDGE_ALERTS_MAX);
+	merge_counts(into->handshakes.alerts_received, later->handshakes.alerts_received,
+		     NPT_EDGE_ALERTS_MAX);
+	npt_histogram_merge(&into->handshakes.micros, &later->handshakes.micros);
+	into->tls_calls.writes += later->tls_calls.writes;
+	into->tls_calls.written_bytes += later->tls_calls.written_bytes;
+	into->tls_calls.reads += later->tls_calls.reads;
+	into->tls_calls.read_bytes += later->tls_calls.read_bytes;
+}
+
 static void merge_waits(struct npt_edge *into, const struct npt_edge *later)
 {
 	uint64_t listen_drops = into->queue.listen_drops + later->queue.listen_drops;
@@ -55,16 +72,38 @@ static void clear_finding(struct npt_edge *edge)
 	memset(&edge->finding, 0, sizeof(edge->finding));
 }
 
+static void take_known(char *into, const char *later, size_t size_bytes)
+{
+	if (later[0])
+		memcpy(into, later, size_bytes);
+}
+
+void npt_edge_relabel(struct npt_edge *into, const struct npt_edge *later)
+{
+	if (npt_protocol_is_known(later->protocol) || into->protocol[0] == '\0') {
+		memcpy(into->protocol, later->protocol, sizeof(into->protocol));
+		into->protocol_confidence_permille = later->protocol_confidence_permille;
+	}
+	if (later->tls != NPT_TLS_UNKNOWN)
+		into->tls = later->tls;
+	take_known(into->tls_facts.version, later->tls_facts.version,
+		   sizeof(into->tls_facts.version));
+	take_known(into->tls_facts.sni, later->tls_facts.sni, sizeof(into->tls_facts.sni));
+	take_known(into->tls_facts.alpn, later->tls_facts.alpn, sizeof(into->tls_facts.alpn));
+	take_known(into->tls_facts.cipher, later->tls_facts.cipher, sizeof(into->tls_facts.cipher));
+}
+
 void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
 {
 	into->process = later->process;
 	into->peer = later->peer;
-	into->tls = later->tls;
-	memcpy(into->protocol, later->protocol, sizeof(into->protocol));
+	npt_edge_relabel(into, later);
 	into->connections.open = later->connections.open;
 	into->connections.opened += later->connections.opened;
 	into->connections.found += later->connections.found;
 	into->connections.closed += later->connections.closed;
+	into->connections.moved_in += later->connections.moved_in;
+	into->connections.moved_out += later->connections.moved_out;
 	merge_counts(into->connections.failed, later->connections.failed, NPT_EDGE_FAILED_MAX);
 	into->sent.bytes += later->sent.bytes;
 	into->sent.segments += later->sent.segments;
@@ -74,6 +113,7 @@ void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
 		merge_metric(&into->metrics[i], &later->metrics[i]);
 	merge_losses(into, later);
 	merge_waits(into, later);
+	merge_tls(into, later);
 	clear_finding(into);
 }
 
@@ -81,7 +121,7 @@ bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b)
 {
 	return a->process.pid == b->process.pid && a->process.start_ns == b->process.start_ns &&
 	       a->role == b->role && a->peer.port == b->peer.port && a->peer.pid == b->peer.pid &&
-	       strcmp(a->transport, b->transport) == 0 &&
+	       a->label == b->label && strcmp(a->transport, b->transport) == 0 &&
 	       strcmp(a->process.pod, b->process.pod) == 0 &&
 	       strcmp(a->peer.address, b->peer.address) == 0 &&
 	       (a->role != NPT_ROLE_CLIENT || strcmp(a->peer.asked, b->peer.asked) == 0);
@@ -98,6 +138,29 @@ static struct npt_edge *find_same(struct npt_report *report, const struct npt_ed
 			return &report->edges[i];
 	}
 	return NULL;
+}
+
+static struct npt_tls_use *find_use(const struct npt_report *report, const struct npt_tls_use *use)
+{
+	for (size_t i = 0; i < report->tls_count; i++) {
+		if (report->tls[i].pid == use->pid && report->tls[i].start_ns == use->start_ns &&
+		    strcmp(report->tls[i].library, use->library) == 0)
+			return &report->tls[i];
+	}
+	return NULL;
+}
+
+void npt_report_merge_tls(struct npt_report *into, const struct npt_report *later)
+{
+	into->tls_other = later->tls_other;
+	for (size_t i = 0; i < later->tls_count; i++) {
+		struct npt_tls_use *use = find_use(into, &later->tls[i]);
+
+		if (!use)
+			use = npt_report_add_tls(into);
+		if (use)
+			*use = later->tls[i];
+	}
 }
 
 void npt_report_merge(struct npt_report *into, const struct npt_report *later)
@@ -123,4 +186,5 @@ void npt_report_merge(struct npt_report *into, const struct npt_report *later)
 	into->cost = later->cost;
 	memcpy(into->unavailable, later->unavailable, sizeof(into->unavailable));
 	memcpy(into->sources, later->sources, sizeof(into->sources));
+	npt_report_merge_tls(into, later);
 }

@@ -23,8 +23,13 @@ int npt_report_from_protobuf(const void *data, size_t size_bytes, struct npt_rep
 
 /* The report without its edges. */
 void npt_report_head_to_protobuf(const struct npt_report *report, struct npt_buffer *out);
-/* Which edge it is; what was counted. One after the other they are the whole edge. */
+/*
+ * Which edge it is; what is known by now of what it speaks, nothing if nothing is; what was
+ * counted. One after the other they are the whole edge; of a label that is there twice the later
+ * one counts.
+ */
 void npt_edge_identity_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out);
+void npt_edge_label_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out);
 void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out);
 /* Untouched on failure. */
 int npt_edge_from_protobuf(const void *data, size_t size_bytes, struct npt_edge *edge_ret,

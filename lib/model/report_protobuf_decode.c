@@ -217,8 +217,42 @@ static void read_identity(struct reader *reader, const Npt__V1__Edge *from, stru
 	read_text(reader, "asked", from->asked, peer->asked, sizeof(peer->asked));
 	read_text(reader, "reached", from->reached, peer->reached, sizeof(peer->reached));
 	read_text(reader, "transport", from->transport, out->transport, sizeof(out->transport));
-	read_text(reader, "protocol", from->protocol, out->protocol, sizeof(out->protocol));
+	out->label = from->label;
+}
+
+static void read_label(struct reader *reader, const Npt__V1__Edge *from, struct npt_edge *out)
+{
+	read_text(reader, "protocol", from->protocol[0] ? from->protocol : NPT_PROTOCOL_UNSAID,
+		  out->protocol, sizeof(out->protocol));
+	out->protocol_confidence_permille =
+		choice(reader, "confidence", from->protocol_confidence_permille, 1000);
 	out->tls = (enum npt_tls)choice(reader, "tls", from->tls, NPT_TLS_YES);
+	read_text(reader, "tls version", from->tls_version, out->tls_facts.version,
+		  sizeof(out->tls_facts.version));
+	read_bytes(reader, "sni", from->tls_sni, out->tls_facts.sni, sizeof(out->tls_facts.sni));
+	read_bytes(reader, "alpn", from->tls_alpn, out->tls_facts.alpn,
+		   sizeof(out->tls_facts.alpn));
+	read_text(reader, "cipher", from->tls_cipher, out->tls_facts.cipher,
+		  sizeof(out->tls_facts.cipher));
+}
+
+static void read_tls(struct reader *reader, const Npt__V1__Edge *from, struct npt_edge *out)
+{
+	out->handshakes.count = number(reader, "handshakes", from->handshakes);
+	out->handshakes.resumed = number(reader, "handshakes", from->handshakes_resumed);
+	out->handshakes.client_certificates =
+		number(reader, "handshakes", from->handshakes_client_certificates);
+	out->handshakes.failed = number(reader, "handshakes", from->handshakes_failed);
+	read_counts(reader, "alerts", from->alert_sent, from->n_alert_sent,
+		    out->handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX);
+	read_counts(reader, "alerts", from->alert_received, from->n_alert_received,
+		    out->handshakes.alerts_received, NPT_EDGE_ALERTS_MAX);
+	if (from->handshake_micros)
+		read_histogram(reader, from->handshake_micros, &out->handshakes.micros);
+	out->tls_calls.writes = number(reader, "tls writes", from->tls_writes);
+	out->tls_calls.written_bytes = number(reader, "tls bytes", from->tls_written_bytes);
+	out->tls_calls.reads = number(reader, "tls reads", from->tls_reads);
+	out->tls_calls.read_bytes = number(reader, "tls bytes", from->tls_read_bytes);
 }
 
 static void read_waits(struct reader *reader, const Npt__V1__Edge *from, struct npt_edge *out)
@@ -241,10 +275,13 @@ static void read_waits(struct reader *reader, const Npt__V1__Edge *from, struct 
 static void read_edge(struct reader *reader, const Npt__V1__Edge *from, struct npt_edge *out)
 {
 	read_identity(reader, from, out);
+	read_label(reader, from, out);
 	out->connections.open = number(reader, "open", from->connections_open);
 	out->connections.opened = number(reader, "opened", from->connections_opened);
 	out->connections.found = number(reader, "found", from->connections_found);
 	out->connections.closed = number(reader, "closed", from->connections_closed);
+	out->connections.moved_in = number(reader, "moved", from->connections_moved_in);
+	out->connections.moved_out = number(reader, "moved", from->connections_moved_out);
 	read_counts(reader, "failed", from->failed, from->n_failed, out->connections.failed,
 		    NPT_EDGE_FAILED_MAX);
 	out->sent.bytes = number(reader, "sent bytes", from->sent_bytes);
@@ -264,6 +301,7 @@ static void read_edge(struct reader *reader, const Npt__V1__Edge *from, struct n
 	read_counts(reader, "resets", from->reset_received, from->n_reset_received,
 		    out->resets_received, NPT_EDGE_RESETS_MAX);
 	read_waits(reader, from, out);
+	read_tls(reader, from, out);
 }
 
 static void read_edges(struct reader *reader, const Npt__V1__Report *from,
@@ -296,6 +334,32 @@ static void read_reasons(struct reader *reader, const char *what, Npt__V1__Named
 		read_text(reader, what, from[i]->reason, to[i].reason, sizeof(to[i].reason));
 		if (to[i].name[0] == '\0')
 			fail(reader, EBADMSG, what, "has an empty name");
+	}
+}
+
+static void read_tls_uses(struct reader *reader, const Npt__V1__Report *from,
+			  struct npt_report *report)
+{
+	report->tls_other = number(reader, "tls other", from->tls_other);
+	if (from->n_tls > NPT_REPORT_TLS_MAX) {
+		fail(reader, EMSGSIZE, "tls", "has too many lines");
+		return;
+	}
+	for (size_t i = 0; i < from->n_tls; i++) {
+		const Npt__V1__TlsUse *line = from->tls[i];
+		struct npt_tls_use *use = npt_report_add_tls(report);
+
+		use->pid = line->pid;
+		use->start_ns = line->process_start_ns;
+		read_bytes(reader, "tls process", line->process_name, use->process,
+			   sizeof(use->process));
+		read_text(reader, "tls library", line->library, use->library, sizeof(use->library));
+		read_bytes(reader, "tls version", line->version, use->version,
+			   sizeof(use->version));
+		read_bytes(reader, "tls how", line->how, use->how, sizeof(use->how));
+		use->coverage = (enum npt_tls_coverage)choice(reader, "tls coverage",
+							      line->coverage, NPT_COVERAGE_FULL);
+		read_bytes(reader, "tls why", line->why, use->why, sizeof(use->why));
 	}
 }
 
@@ -369,6 +433,7 @@ int npt_report_from_protobuf(const void *data, size_t size_bytes, struct npt_rep
 	report = npt_report_new();
 	read_head(&reader, message, report);
 	read_lists(&reader, message, report);
+	read_tls_uses(&reader, message, report);
 	read_edges(&reader, message, report);
 	if (reader.result < 0)
 		return reader.result;

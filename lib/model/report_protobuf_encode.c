@@ -30,6 +30,7 @@ static ProtobufCBinaryData binary(const char *value)
 }
 
 _Static_assert(NPT_EDGE_RESETS_MAX <= NPT_EDGE_DROPS_MAX, "resets fit where drops do");
+_Static_assert(NPT_EDGE_ALERTS_MAX <= NPT_EDGE_DROPS_MAX, "alerts fit where drops do");
 
 #define REASONS_MAX                                                                                \
 	(NPT_REPORT_UNAVAILABLE_MAX > NPT_REPORT_SOURCES_MAX ? NPT_REPORT_UNAVAILABLE_MAX          \
@@ -63,19 +64,12 @@ struct packed_metric {
 	uint64_t bucket_count[NPT_HISTOGRAM_BUCKETS];
 };
 
-/* False if there is nothing to say of it. */
-static bool fill_metric(struct packed_metric *packed, uint32_t id, const struct npt_metric *metric)
+/* The message, with nothing but times in it. */
+static void fill_times(struct packed_metric *packed, const struct npt_histogram *micros)
 {
 	Npt__V1__Metric *message = &packed->message;
-	const struct npt_histogram *micros = &metric->micros;
 
 	npt__v1__metric__init(message);
-	message->id = id;
-	message->quality = metric->quality;
-	message->count = saturated(metric->count);
-	message->bytes = saturated(metric->bytes);
-	message->overlapped = saturated(metric->overlapped);
-	message->min_micros = saturated(metric->min_micros);
 	message->sum_micros = saturated(micros->sum_micros);
 	message->max_micros = saturated(micros->max_micros);
 	message->bucket = packed->bucket;
@@ -86,6 +80,20 @@ static bool fill_metric(struct packed_metric *packed, uint32_t id, const struct 
 		packed->bucket[message->n_bucket++] = i;
 		packed->bucket_count[message->n_bucket_count++] = saturated(micros->buckets[i]);
 	}
+}
+
+/* False if there is nothing to say of it. */
+static bool fill_metric(struct packed_metric *packed, uint32_t id, const struct npt_metric *metric)
+{
+	Npt__V1__Metric *message = &packed->message;
+
+	fill_times(packed, &metric->micros);
+	message->id = id;
+	message->quality = metric->quality;
+	message->count = saturated(metric->count);
+	message->bytes = saturated(metric->bytes);
+	message->overlapped = saturated(metric->overlapped);
+	message->min_micros = saturated(metric->min_micros);
 	return message->quality || message->count || message->bytes || message->overlapped ||
 	       message->min_micros || message->sum_micros || message->max_micros ||
 	       message->n_bucket;
@@ -125,8 +133,24 @@ void npt_edge_identity_to_protobuf(const struct npt_edge *edge, struct npt_buffe
 	message.asked = text(edge->peer.asked);
 	message.reached = text(edge->peer.reached);
 	message.transport = text(edge->transport);
-	message.protocol = text(edge->protocol);
+	message.label = edge->label;
+	append_message(out, &message.base);
+}
+
+void npt_edge_label_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	Npt__V1__Edge message;
+
+	npt__v1__edge__init(&message);
+	if (npt_protocol_is_known(edge->protocol)) {
+		message.protocol = text(edge->protocol);
+		message.protocol_confidence_permille = edge->protocol_confidence_permille;
+	}
 	message.tls = edge->tls;
+	message.tls_version = text(edge->tls_facts.version);
+	message.tls_sni = binary(edge->tls_facts.sni);
+	message.tls_alpn = binary(edge->tls_facts.alpn);
+	message.tls_cipher = text(edge->tls_facts.cipher);
 	append_message(out, &message.base);
 }
 
@@ -144,9 +168,38 @@ static void fill_waits(const struct npt_edge *edge, Npt__V1__Edge *message)
 	message->queue_listen_drops = saturated(edge->queue.listen_drops);
 }
 
+struct packed_handshakes {
+	struct packed_counts alerts_sent, alerts_received;
+	struct packed_metric micros;
+};
+
+static void fill_tls(struct packed_handshakes *packed, const struct npt_edge *edge,
+		     Npt__V1__Edge *message)
+{
+	message->handshakes = saturated(edge->handshakes.count);
+	message->handshakes_resumed = saturated(edge->handshakes.resumed);
+	message->handshakes_client_certificates = saturated(edge->handshakes.client_certificates);
+	message->handshakes_failed = saturated(edge->handshakes.failed);
+	message->n_alert_sent = fill_counts(&packed->alerts_sent, edge->handshakes.alerts_sent,
+					    NPT_EDGE_ALERTS_MAX);
+	message->alert_sent = packed->alerts_sent.pointers;
+	message->n_alert_received = fill_counts(
+		&packed->alerts_received, edge->handshakes.alerts_received, NPT_EDGE_ALERTS_MAX);
+	message->alert_received = packed->alerts_received.pointers;
+	if (edge->handshakes.micros.count > 0) {
+		fill_times(&packed->micros, &edge->handshakes.micros);
+		message->handshake_micros = &packed->micros.message;
+	}
+	message->tls_writes = saturated(edge->tls_calls.writes);
+	message->tls_written_bytes = saturated(edge->tls_calls.written_bytes);
+	message->tls_reads = saturated(edge->tls_calls.reads);
+	message->tls_read_bytes = saturated(edge->tls_calls.read_bytes);
+}
+
 void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out)
 {
 	Npt__V1__Edge message;
+	struct packed_handshakes handshakes;
 	struct packed_counts failed, drops, resets_sent, resets_received;
 	struct packed_metric metrics[NPT_METRIC_COUNT];
 	Npt__V1__Metric *pointers[NPT_METRIC_COUNT];
@@ -156,6 +209,8 @@ void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffe
 	message.connections_opened = saturated(edge->connections.opened);
 	message.connections_found = saturated(edge->connections.found);
 	message.connections_closed = saturated(edge->connections.closed);
+	message.connections_moved_in = saturated(edge->connections.moved_in);
+	message.connections_moved_out = saturated(edge->connections.moved_out);
 	message.n_failed = fill_counts(&failed, edge->connections.failed, NPT_EDGE_FAILED_MAX);
 	message.failed = failed.pointers;
 	message.sent_bytes = saturated(edge->sent.bytes);
@@ -181,6 +236,7 @@ void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffe
 		fill_counts(&resets_received, edge->resets_received, NPT_EDGE_RESETS_MAX);
 	message.reset_received = resets_received.pointers;
 	fill_waits(edge, &message);
+	fill_tls(&handshakes, edge, &message);
 	append_message(out, &message.base);
 }
 
@@ -226,9 +282,38 @@ static size_t fill_reasons(struct packed_reasons *packed, const struct npt_named
 	return count;
 }
 
+struct packed_tls {
+	Npt__V1__TlsUse values[NPT_REPORT_TLS_MAX];
+	Npt__V1__TlsUse *pointers[NPT_REPORT_TLS_MAX];
+};
+
+static void fill_tls_uses(struct packed_tls *packed, const struct npt_report *report,
+			  Npt__V1__Report *message)
+{
+	for (size_t i = 0; i < report->tls_count; i++) {
+		const struct npt_tls_use *use = &report->tls[i];
+		Npt__V1__TlsUse *value = &packed->values[i];
+
+		npt__v1__tls_use__init(value);
+		value->pid = use->pid;
+		value->process_start_ns = use->start_ns;
+		value->process_name = binary(use->process);
+		value->library = text(use->library);
+		value->version = binary(use->version);
+		value->how = binary(use->how);
+		value->coverage = use->coverage;
+		value->why = binary(use->why);
+		packed->pointers[i] = value;
+	}
+	message->n_tls = report->tls_count;
+	message->tls = packed->pointers;
+	message->tls_other = saturated(report->tls_other);
+}
+
 void npt_report_head_to_protobuf(const struct npt_report *report, struct npt_buffer *out)
 {
 	Npt__V1__Report message;
+	struct packed_tls tls;
 	struct packed_reasons unavailable, sources;
 	char *degraded[NPT_REPORT_DEGRADED_MAX];
 
@@ -242,6 +327,7 @@ void npt_report_head_to_protobuf(const struct npt_report *report, struct npt_buf
 	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && report->cost.degraded[i][0]; i++)
 		degraded[message.n_degraded++] = text(report->cost.degraded[i]);
 	message.degraded = degraded;
+	fill_tls_uses(&tls, report, &message);
 	append_message(out, &message.base);
 }
 
@@ -268,6 +354,7 @@ void npt_report_to_protobuf(const struct npt_report *report, void **data_ret,
 	for (size_t i = 0; i < report->edges_count; i++) {
 		npt_buffer_clear(&edge);
 		npt_edge_identity_to_protobuf(&report->edges[i], &edge);
+		npt_edge_label_to_protobuf(&report->edges[i], &edge);
 		npt_edge_counters_to_protobuf(&report->edges[i], &edge);
 		append_edge(&out, &edge);
 	}

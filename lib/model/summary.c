@@ -31,14 +31,35 @@ static int compare(const void *left, const void *right)
 static bool same_edge(const struct npt_edge_summary *a, const struct npt_edge_summary *b)
 {
 	return a->process.pid == b->process.pid && a->role == b->role &&
-	       a->peer.port == b->peer.port && a->peer.pid == b->peer.pid &&
+	       a->peer.port == b->peer.port && a->peer.pid == b->peer.pid && a->label == b->label &&
 	       strcmp(a->transport, b->transport) == 0 &&
 	       strcmp(a->peer.address, b->peer.address) == 0 &&
 	       strcmp(a->peer.asked, b->peer.asked) == 0;
 }
 
+static void keep_text(char *into, const char *earlier, size_t size_bytes)
+{
+	if (into[0] == '\0')
+		memcpy(into, earlier, size_bytes);
+}
+
+static void merge_label(struct npt_edge_summary *into, const struct npt_edge_summary *earlier)
+{
+	if (!npt_protocol_is_known(into->protocol)) {
+		memcpy(into->protocol, earlier->protocol, sizeof(into->protocol));
+		into->protocol_confidence_permille = earlier->protocol_confidence_permille;
+	}
+	if (into->tls == NPT_TLS_UNKNOWN)
+		into->tls = earlier->tls;
+	keep_text(into->tls_version, earlier->tls_version, sizeof(into->tls_version));
+	keep_text(into->sni, earlier->sni, sizeof(into->sni));
+	keep_text(into->alpn, earlier->alpn, sizeof(into->alpn));
+	keep_text(into->cipher, earlier->cipher, sizeof(into->cipher));
+}
+
 static void merge_edge(struct npt_edge_summary *into, const struct npt_edge_summary *earlier)
 {
+	merge_label(into, earlier);
 	into->connections_opened += earlier->connections_opened;
 	into->connections_failed += earlier->connections_failed;
 	into->bytes_sent += earlier->bytes_sent;
@@ -110,4 +131,8 @@ void npt_pod_summary_add(struct npt_pod_summary *into, const struct npt_pod_summ
 	into->lost_events += earlier->lost_events;
 	into->lost_edges += earlier->lost_edges;
 	into->cost.cpu_ms += earlier->cost.cpu_ms;
+	if (into->tls_count == 0) {
+		memcpy(into->tls, earlier->tls, sizeof(into->tls));
+		into->tls_count = earlier->tls_count;
+	}
 }

@@ -12,6 +12,7 @@
 #include "lib/model/report.h"
 
 #define NPT_SUMMARY_EDGES_MAX 10
+#define NPT_SUMMARY_TLS_MAX   8
 
 struct npt_quantiles {
 	uint64_t p50, p95, p99;
@@ -22,8 +23,15 @@ struct npt_edge_summary {
 	enum npt_role role;
 	struct npt_peer peer;
 	char transport[8];
-	char protocol[16];
+	/* As in struct npt_edge. */
+	uint32_t label;
+	char protocol[NPT_PROTOCOL_BYTES];
+	uint32_t protocol_confidence_permille;
 	enum npt_tls tls;
+	char tls_version[8];
+	char sni[NPT_SNI_BYTES];
+	char alpn[NPT_ALPN_BYTES];
+	char cipher[NPT_CIPHER_BYTES];
 	uint64_t connections_open;
 	uint64_t connections_opened;
 	uint64_t connections_failed;
@@ -37,6 +45,15 @@ struct npt_edge_summary {
 	enum npt_verdict verdict; /* of the edge's finding, as are the next two */
 	uint32_t confidence_permille;
 	char finding[NPT_TEXT_BYTES];
+};
+
+/* How much is seen of the TLS of those processes of a pod that use a library in the same way. */
+struct npt_tls_summary {
+	char library[NPT_REASON_BYTES];
+	char version[NPT_REASON_BYTES]; /* "" if unknown */
+	enum npt_tls_coverage coverage;
+	char why[NPT_TEXT_BYTES];
+	uint64_t processes;
 };
 
 enum npt_pod_state {
@@ -79,13 +96,16 @@ struct npt_pod_summary {
 		char degraded[NPT_REPORT_DEGRADED_MAX][NPT_TEXT_BYTES];
 	} cost;
 	struct npt_named_reason unavailable[NPT_REPORT_UNAVAILABLE_MAX];
+	struct npt_tls_summary tls[NPT_SUMMARY_TLS_MAX]; /* least coverage, most processes first */
+	size_t tls_count;
 };
 
 /* Which edges are listed where not all can be: worst finding first, then most bytes. For qsort. */
 int npt_edge_summary_compare(const struct npt_edge_summary *a, const struct npt_edge_summary *b);
 /*
  * Adds what an earlier agent said of the same pod: numbers, and the edges that come first. Of an
- * edge that both know the worse finding stays, since none can be made of the sum here.
+ * edge that both know the worse finding stays, since none can be made of the sum here; what an edge
+ * speaks and what is seen of TLS is as the later one says it, if it does.
  */
 void npt_pod_summary_add(struct npt_pod_summary *into, const struct npt_pod_summary *earlier);
 const char *npt_pod_state_name(enum npt_pod_state state); /* "Pending" ... */

@@ -112,6 +112,11 @@ static const char *tls_name(unsigned int value)
 	return npt_tls_name((enum npt_tls)value);
 }
 
+static const char *coverage_name(unsigned int value)
+{
+	return npt_tls_coverage_name((enum npt_tls_coverage)value);
+}
+
 static void write_finding(json_t *object, const struct npt_edge_summary *edge)
 {
 	npt_json_set_text(object, "verdict", npt_verdict_name(edge->verdict));
@@ -148,6 +153,33 @@ static void read_finding(struct npt_json_reader *reader, const json_t *object,
 	npt_json_text(reader, object, "finding", edge->finding, sizeof(edge->finding));
 }
 
+static void write_label(json_t *object, const struct npt_edge_summary *edge)
+{
+	npt_json_set_some_number(object, "label", edge->label);
+	npt_json_set_some_text(object, "protocol", edge->protocol);
+	npt_json_set_some_number(object, "protocolConfidencePermille",
+				 edge->protocol_confidence_permille);
+	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	npt_json_set_some_text(object, "tlsVersion", edge->tls_version);
+	npt_json_set_some_text(object, "sni", edge->sni);
+	npt_json_set_some_text(object, "alpn", edge->alpn);
+	npt_json_set_some_text(object, "cipher", edge->cipher);
+}
+
+static void read_label(struct npt_json_reader *reader, const json_t *object,
+		       struct npt_edge_summary *edge)
+{
+	edge->label = (uint32_t)npt_json_u64(reader, object, "label", UINT32_MAX);
+	npt_json_text(reader, object, "protocol", edge->protocol, sizeof(edge->protocol));
+	edge->protocol_confidence_permille =
+		(uint32_t)npt_json_u64(reader, object, "protocolConfidencePermille", 1000);
+	edge->tls = (enum npt_tls)npt_json_enum(reader, object, "tls", tls_name, 3);
+	npt_json_text(reader, object, "tlsVersion", edge->tls_version, sizeof(edge->tls_version));
+	npt_json_text(reader, object, "sni", edge->sni, sizeof(edge->sni));
+	npt_json_text(reader, object, "alpn", edge->alpn, sizeof(edge->alpn));
+	npt_json_text(reader, object, "cipher", edge->cipher, sizeof(edge->cipher));
+}
+
 static json_t *edge_to_json(const struct npt_edge_summary *edge)
 {
 	json_t *object = json_object(), *peer = json_object();
@@ -157,8 +189,7 @@ static json_t *edge_to_json(const struct npt_edge_summary *edge)
 	npt_json_set_some_text(object, "container", edge->process.container);
 	npt_json_set_text(object, "role", npt_role_name(edge->role));
 	npt_json_set_some_text(object, "transport", edge->transport);
-	npt_json_set_some_text(object, "protocol", edge->protocol);
-	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	write_label(object, edge);
 	write_finding(object, edge);
 	npt_json_set_text(peer, "kind", npt_peer_kind_name(edge->peer.kind));
 	npt_json_set_some_text(peer, "name", edge->peer.name);
@@ -184,8 +215,7 @@ static void edge_from_json(struct npt_json_reader *reader, const json_t *object,
 		      sizeof(edge->process.container));
 	edge->role = (enum npt_role)npt_json_enum(reader, object, "role", role_name, 3);
 	npt_json_text(reader, object, "transport", edge->transport, sizeof(edge->transport));
-	npt_json_text(reader, object, "protocol", edge->protocol, sizeof(edge->protocol));
-	edge->tls = (enum npt_tls)npt_json_enum(reader, object, "tls", tls_name, 3);
+	read_label(reader, object, edge);
 	read_finding(reader, object, edge);
 	edge->peer.kind =
 		(enum npt_peer_kind)npt_json_enum(reader, peer, "kind", peer_kind_name, 5);
@@ -241,6 +271,42 @@ static void histogram_from_json(struct npt_json_reader *reader, const json_t *ob
 	}
 }
 
+static json_t *tls_to_json(const struct npt_pod_summary *summary)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < summary->tls_count; i++) {
+		const struct npt_tls_summary *tls = &summary->tls[i];
+		json_t *object = json_object();
+
+		npt_json_set_text(object, "library", tls->library);
+		npt_json_set_some_text(object, "version", tls->version);
+		npt_json_set_text(object, "coverage", npt_tls_coverage_name(tls->coverage));
+		npt_json_set_some_text(object, "why", tls->why);
+		npt_json_set_number(object, "processes", tls->processes);
+		(void)json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static void read_tls(struct npt_json_reader *reader, const json_t *object,
+		     struct npt_pod_summary *summary)
+{
+	const json_t *array = npt_json_array(reader, object, "tls", NPT_SUMMARY_TLS_MAX);
+
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		const json_t *from = json_array_get(array, i);
+		struct npt_tls_summary *tls = &summary->tls[summary->tls_count++];
+
+		npt_json_text(reader, from, "library", tls->library, sizeof(tls->library));
+		npt_json_text(reader, from, "version", tls->version, sizeof(tls->version));
+		tls->coverage = (enum npt_tls_coverage)npt_json_enum(reader, from, "coverage",
+								     coverage_name, 3);
+		npt_json_text(reader, from, "why", tls->why, sizeof(tls->why));
+		tls->processes = npt_json_u64(reader, from, "processes", NPT_NUMBER_MAX);
+	}
+}
+
 json_t *npt_pod_summary_to_json(const struct npt_pod_summary *summary)
 {
 	json_t *object = json_object(), *top = json_array();
@@ -264,6 +330,7 @@ json_t *npt_pod_summary_to_json(const struct npt_pod_summary *summary)
 		npt_json_set_text(unavailable, summary->unavailable[i].name,
 				  summary->unavailable[i].reason);
 	npt_json_set(object, "unavailable", unavailable);
+	npt_json_set(object, "tls", tls_to_json(summary));
 	return object;
 }
 
@@ -319,4 +386,5 @@ void npt_pod_summary_from_json(struct npt_json_reader *reader, const json_t *obj
 			memcpy(summary->cost.degraded[i], text, strlen(text) + 1);
 	}
 	read_unavailable(reader, object, summary);
+	read_tls(reader, object, summary);
 }

@@ -90,6 +90,22 @@ static json_t *peer_json(const struct npt_peer *peer)
 	return object;
 }
 
+/* What is known of what is spoken: nothing is said that is not. */
+static void set_label(json_t *object, const struct npt_edge_summary *edge)
+{
+	if (npt_protocol_is_known(edge->protocol)) {
+		npt_json_set_text(object, "protocol", edge->protocol);
+		npt_json_set_number(object, "protocolConfidencePermille",
+				    edge->protocol_confidence_permille);
+	}
+	if (edge->tls != NPT_TLS_UNKNOWN)
+		npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	npt_json_set_some_text(object, "tlsVersion", edge->tls_version);
+	npt_json_set_some_text(object, "sni", edge->sni);
+	npt_json_set_some_text(object, "alpn", edge->alpn);
+	npt_json_set_some_text(object, "cipher", edge->cipher);
+}
+
 static json_t *edge_json(const char *pod, const struct npt_edge_summary *edge)
 {
 	json_t *object = json_object();
@@ -101,8 +117,7 @@ static json_t *edge_json(const char *pod, const struct npt_edge_summary *edge)
 	npt_json_set_text(object, "role", npt_role_name(edge->role));
 	npt_json_set(object, "peer", peer_json(&edge->peer));
 	npt_json_set_some_text(object, "transport", edge->transport);
-	npt_json_set_some_text(object, "protocol", edge->protocol);
-	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
+	set_label(object, edge);
 	npt_json_set_number(object, "connections", edge->connections_opened);
 	npt_json_set_number(object, "open", edge->connections_open);
 	npt_json_set_number(object, "failed", edge->connections_failed);
@@ -172,6 +187,24 @@ static json_t *degraded_json(const struct npt_pod_summary *summary)
 	return array;
 }
 
+static json_t *tls_json(const struct npt_pod_summary *summary)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < summary->tls_count; i++) {
+		const struct npt_tls_summary *tls = &summary->tls[i];
+		json_t *object = json_object();
+
+		npt_json_set_text(object, "library", tls->library);
+		npt_json_set_some_text(object, "version", tls->version);
+		npt_json_set_text(object, "coverage", npt_tls_coverage_name(tls->coverage));
+		npt_json_set_some_text(object, "why", tls->why);
+		npt_json_set_number(object, "processes", tls->processes);
+		(void)json_array_append_new(array, object);
+	}
+	return array;
+}
+
 static json_t *pod_json(const struct npt_pod_status *pod)
 {
 	json_t *object = json_object(), *cost;
@@ -193,6 +226,8 @@ static json_t *pod_json(const struct npt_pod_status *pod)
 	npt_json_set_number(cost, "lost", pod->summary->lost_events + pod->summary->lost_edges);
 	npt_json_set(cost, "degraded", degraded_json(pod->summary));
 	npt_json_set(object, "cost", cost);
+	if (pod->summary->tls_count > 0)
+		npt_json_set(object, "tls", tls_json(pod->summary));
 	return object;
 }
 
@@ -217,7 +252,7 @@ static json_t *unavailable_json(const struct npt_task_status *status)
 {
 	json_t *object = json_object();
 
-	for (unsigned int i = NPT_LAYER_PROTOCOL; i < NPT_LAYER_COUNT; i++) {
+	for (unsigned int i = NPT_LAYER_REQUESTS; i < NPT_LAYER_COUNT; i++) {
 		if (status->layers[i])
 			npt_json_set_text(object, npt_layer_name((enum npt_layer)i),
 					  "this version does not have the layer");
@@ -364,18 +399,28 @@ static void say_truncated(json_t *object, const char *message)
 	npt_json_set_text(object, "message", text);
 }
 
-/* Rows go, the last ones first, until the text fits. */
+static bool fits(const json_t *object)
+{
+	npt_auto_free char *text = json_dumps(object, JSON_COMPACT);
+
+	return strlen(text) <= NPT_STATUS_BYTES_MAX;
+}
+
+/* What is seen of TLS goes, of the last pods first, then rows, the last ones first. */
 static void shrink(json_t *object, const char *message)
 {
 	static const char *const lists[] = { "pods", "edges" };
+	const json_t *pods = json_object_get(object, "pods");
 
+	for (size_t i = json_array_size(pods); i > 0 && !fits(object); i--) {
+		if (json_object_del(json_array_get(pods, i - 1), "tls") == 0)
+			say_truncated(object, message);
+	}
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(lists); i++) {
 		json_t *rows = json_object_get(object, lists[i]);
 
 		while (json_array_size(rows) > 0) {
-			npt_auto_free char *text = json_dumps(object, JSON_COMPACT);
-
-			if (strlen(text) <= NPT_STATUS_BYTES_MAX)
+			if (fits(object))
 				return;
 			(void)json_array_remove(rows, json_array_size(rows) - 1);
 			say_truncated(object, message);

@@ -26,7 +26,7 @@ DATAGRAMS = (sys.executable, str(HERE / "datagrams.py"))
 TIMES = (sys.executable, str(HERE / "times.py"))
 TORTURE = (str(BUILD / "tests/accuracy/accuracy-torture"),)
 PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, TIMES, TORTURE)]
-LAYERS = os.environ.get("NPT_LAYERS", "Base,Operations")  # Base alone where the kernel has no more
+LAYERS = os.environ.get("NPT_LAYERS", "Base,Operations,Protocol")  # Base alone where the kernel has no more
 OPERATIONS = ("writes", "written", "reads", "read")
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
 
@@ -103,9 +103,10 @@ class Traffic(Program):
 class Agent(Program):
     """npt-agent run --output json; ready when it says that it measures."""
     INTERVAL = "1"
+    LAYERS = LAYERS
 
     def __init__(self, *arguments, **options):
-        super().__init__(AGENT, "run", *arguments, "--layers", LAYERS, "--output", "json",
+        super().__init__(AGENT, "run", *arguments, "--layers", self.LAYERS, "--output", "json",
                          "--log-level", "info", "--duration", "120", "--interval", self.INTERVAL,
                          stderr=subprocess.PIPE, **options)
         line = self.child.stderr.readline()

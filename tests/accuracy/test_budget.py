@@ -177,4 +177,4 @@ def test_a_timed_accept_is_not_counted_in_other_twice(measured):
 def test_with_the_default_budget_a_quiet_program_is_measured_in_full(measured):
     report = measured["reports"][2]
     assert report["cost"]["degraded"] == []
-    assert set(report["unavailable"]) == {"protocol", "tls"}
+    assert report["unavailable"] == {}

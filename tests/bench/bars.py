@@ -43,6 +43,9 @@ BARS = {
     "rate.Operations": Bar(SLOWDOWN, 0.97, "x", AT_LEAST),
     "p99.Base": Bar(SLOWDOWN, 1.01, "x"),
     "p99.Operations": Bar(SLOWDOWN, 1.03, "x"),
+    "tls.call": Bar("TLS layer", 2500, "ns"),
+    "tls.rate": Bar("TLS layer", 0.90, "x", AT_LEAST),
+    "protocol.rate": Bar("Protocol layer", 0.99, "x", AT_LEAST),
     "connects": Bar(SLOWDOWN, 0.95, "x", AT_LEAST),
     "first data": Bar("task created -> first data in status", 2, "s"),
 }

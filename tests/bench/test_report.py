@@ -59,3 +59,13 @@ def test_an_agent_that_saw_nothing_is_not_timed():
     with pytest.raises(variants.Wrong):
         variants.has_measured(variants.BASE, {"edges": [edge], "cost": {"degraded": ["operations"]}})
     variants.has_measured(variants.BASE, {"edges": [edge], "cost": {"degraded": []}})
+
+
+def test_an_agent_that_saw_no_call_of_tls_is_not_timed():
+    edge = {"connections": {"opened": 1, "found": 0}, "write": {"count": 1}}
+    report_of = {"edges": [edge], "cost": {"degraded": []}}
+    with pytest.raises(variants.Wrong):
+        variants.has_measured(variants.TLS, report_of)
+    variants.has_measured(variants.PROTOCOL, report_of)
+    edge["tlsCalls"] = {"write": {"count": 1, "bytes": 64}, "read": {"count": 0, "bytes": 0}}
+    variants.has_measured(variants.TLS, report_of)

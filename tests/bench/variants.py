@@ -19,8 +19,8 @@ import tempfile
 from report import ROOT, spread
 
 BUILD = ROOT / "build/release"
-AGENT, CALLS, FLOOR = (BUILD / path for path in
-                       ("agent/npt-agent", "tests/bench/bench-calls", "tests/bench/bench-floor"))
+AGENT, CALLS, FLOOR, TLS_CALLS = (BUILD / path for path in (
+    "agent/npt-agent", "tests/bench/bench-calls", "tests/bench/bench-floor", "tests/bench/bench-tls-calls"))
 INSIDE, OUTSIDE = (f"nptb{os.getpid()}{end}" for end in "io")
 # All is measured, whatever it costs: an agent that spares itself would look cheap.
 UNLIMITED = ["--duration", "1h", "--output", "json", "--log-level", "info", "--budget-cpu", "0",
@@ -33,12 +33,18 @@ def agent(*options):
 
 NOTHING, AGAIN = "nothing", "nothing again"
 BASE, OPERATIONS = "Base", "Operations"
+PROTOCOL, TLS = "Protocol", "TLS"
 VARIANTS = {
     NOTHING: None,
     AGAIN: None,
     "floor": [str(FLOOR)],
     BASE: agent("--layers", BASE),
     OPERATIONS: agent("--layers", "Base,Operations"),
+}
+# For those that ask for them: each with all the layers below it.
+LAYERED = {
+    PROTOCOL: agent("--layers", "Base,Operations,Protocol"),
+    TLS: agent("--layers", "Base,Operations,Protocol,TLS"),
 }
 
 
@@ -93,14 +99,17 @@ def running(command):
 
 def has_measured(name, report):
     """Raises if the agent did not do what it is timed for."""
-    if name not in (BASE, OPERATIONS):
+    if name not in (BASE, OPERATIONS, PROTOCOL, TLS):
         return
     counts = [edge["connections"]["opened"] + edge["connections"]["found"] for edge in report["edges"]]
     writes = sum(edge.get("write", {}).get("count", 0) for edge in report["edges"])
-    if not sum(counts) or (name == OPERATIONS and not writes):
+    if not sum(counts) or (name != BASE and not writes):
         raise Wrong(f"{name}: the agent saw nothing of it")
     if report["cost"]["degraded"]:
         raise Wrong(f"{name}: the agent measured less: {report['cost']['degraded']}")
+    calls = sum(edge.get("tlsCalls", {}).get("write", {}).get("count", 0) for edge in report["edges"])
+    if name == TLS and not calls:
+        raise Wrong(f"{name}: the agent saw no call of a TLS library")
 
 
 def progress(words):
@@ -108,15 +117,16 @@ def progress(words):
         print(f"\r{words:60}\r", end="", file=sys.stderr, flush=True)
 
 
-def interleave(rounds, measure):
+def interleave(rounds, measure, names=tuple(VARIANTS)):
     """{variant: [what measure() gave in each round]}; in "reports" the agent's last report of each."""
-    seen, reports = {name: [] for name in VARIANTS}, {}
+    commands = {**VARIANTS, **LAYERED}
+    seen, reports = {name: [] for name in names}, {}
     for number in range(rounds):
-        order = list(VARIANTS)
+        order = list(names)
         random.shuffle(order)
         for name in order:
             progress(f"round {number + 1} of {rounds}: {name}")
-            with running(VARIANTS[name]) as report:
+            with running(commands[name]) as report:
                 result = measure()
             has_measured(name, report)
             seen[name].append(result)

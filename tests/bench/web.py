@@ -22,12 +22,13 @@ from variants import INSIDE, OUTSIDE
 PORT, CONNECTIONS = 18280, 16
 SECONDS, WARM_SECONDS = 3, 1
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1}
+TLS = """ ssl; ssl_protocols TLSv1.3; ssl_certificate {}; ssl_certificate_key {}"""
 CONFIGURATION = """daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log stderr;
 events {{ worker_connections 1024; }}
 http {{
     access_log off; keepalive_requests 1000000000; client_body_temp_path {folder};
     proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
-    server {{ listen 127.0.0.1:{port}; location / {{ return 200 "{body}"; }} }}
+    server {{ listen 127.0.0.1:{port}{tls}; location / {{ return 200 "{body}"; }} }}
 }}
 """
 
@@ -43,10 +44,11 @@ def pinned(namespace, cpu, command):
 
 
 @contextlib.contextmanager
-def nginx(namespace):
+def nginx(namespace, certificate):
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "nginx.conf"
-        file.write_text(CONFIGURATION.format(folder=folder, port=PORT, body="x" * 1000))
+        file.write_text(CONFIGURATION.format(folder=folder, port=PORT, body="x" * 1000,
+                                             tls=TLS.format(*certificate) if certificate else ""))
         server = pinned(namespace, cpus()[0], ["nginx", "-p", folder, "-c", file, "-e", "stderr"])
         child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *server], stderr=subprocess.DEVNULL)
         try:
@@ -74,11 +76,11 @@ def cpu_ns(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
-def wrk(namespace, seconds):
+def wrk(namespace, seconds, scheme):
     """(requests per second, p99 in seconds, requests, CPU seconds of wrk)"""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     output = subprocess.run(pinned(namespace, cpus()[1], [
-        "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", f"http://127.0.0.1:{PORT}/"]),
+        "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", f"{scheme}://127.0.0.1:{PORT}/"]),
         capture_output=True, text=True, check=True).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
@@ -90,13 +92,14 @@ def wrk(namespace, seconds):
     return rate, float(p99[1]) * UNITS[p99[2]], requests, spent
 
 
-def measure():
-    found = {}
+def measure(certificate=None):
+    """certificate: (file, file of its key), for https."""
+    found, scheme = {}, "https" if certificate else "http"
     for what, namespace in (("target", INSIDE), ("bystander", OUTSIDE)):
-        with nginx(namespace) as pid:
-            wrk(namespace, WARM_SECONDS)
+        with nginx(namespace, certificate) as pid:
+            wrk(namespace, WARM_SECONDS, scheme)
             before = cpu_ns(pid)
-            rate, p99, requests, spent = wrk(namespace, SECONDS)
+            rate, p99, requests, spent = wrk(namespace, SECONDS, scheme)
             spent += (cpu_ns(pid) - before) / 1e9
         found.update({f"{what}, requests per second": rate, f"{what}, p99": p99 * 1e6,
                       f"{what}, CPU per request": spent / requests * 1e6})

@@ -3,7 +3,7 @@
 something, or an agent that does, is one edit here.
 
 layers: "works", or the words with which the agent must refuse them, as one line.
-lacks: the metrics that the agent must call unavailable there, beside those that it never measures.
+lacks: the metrics that the agent must call unavailable there.
 accuracy: the layers with which the accuracy suite's small form must pass, or nothing; with them, busy
 processes must be counted to the last connection, too.
 """
@@ -11,7 +11,7 @@ import dataclasses
 import pathlib
 
 WORKS = "works"
-ALL = "Base,Operations"
+ALL = "Base,Operations,Protocol"
 
 # The accuracy suite's small form: what is quick, and goes other ways through the kernel.
 TRUTH = [f"test_equal_to_the_truth[{name}]" for name in (

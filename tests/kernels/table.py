@@ -2,7 +2,7 @@
 """docs/kernels.md: what works on which kernel, as the agents said it themselves. Nothing in it depends
 on time or chance, so that it changes only with a kernel or with the agent."""
 import expectations
-from judge import NEVER, OFF, counted_wrong, of
+from judge import OFF, counted_wrong, of
 
 HEAD = """# What works on which kernel
 
@@ -58,7 +58,7 @@ def metrics(results):
     for run in runs:
         names += [name for edge in run["edges"].values() for name in edge["quality"]]
     for run in runs:
-        names += [name for name, reason in run["unavailable"].items() if reason not in (NEVER, OFF)]
+        names += [name for name, reason in run["unavailable"].items() if reason not in OFF]
     first = list(dict.fromkeys(name.split(".")[0] for name in names))
     return sorted(set(names), key=lambda name: (first.index(name.split(".")[0]), name))
 
@@ -68,7 +68,7 @@ def metric_cell(said, name, notes):
     if not run:
         return "-"
     reason = run["unavailable"].get(name)
-    if OFF in (reason, run["unavailable"].get(name.split(".")[0])):
+    if reason in OFF or run["unavailable"].get(name.split(".")[0]) in OFF:
         return "-"
     if reason:
         return notes.mark(reason)

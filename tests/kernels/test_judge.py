@@ -23,7 +23,7 @@ def good():
     """All that a guest says where everything is as expected."""
     edges = {"client": {**TRUTH["client"], "quality": {"connect": "exact"}}}
     works = {"layers": "Base", "exit": 0, "error": "", "truth": TRUTH, "edges": edges,
-             "unavailable": {"drops": "too old", "tls": judge.NEVER}, "lost": {"events": 0},
+             "unavailable": {"drops": "too old", "tls": judge.OFF[1]}, "lost": {"events": 0},
              "instructions": {"p": 100}, "misses": {}}
     return [{"what": "kernel", "release": "6.1.0"}, {"what": "run", "compiler": "c", **works}, dict(REFUSED),
             {"what": "program", "name": "t", "exit": 0, "output": ""}, {"what": "busy", **works},

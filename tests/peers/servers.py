@@ -32,6 +32,7 @@ BEFORE, AFTER = "before", "after"  # the connection is older than the measuremen
 # Why a protocol may stay unknown on a connection that is joined in its middle.
 BINARY = "its messages begin with lengths and numbers only; what tells them apart was said at the start"
 ENCRYPTED = "what is inside of TLS was told by its handshake"
+POOLED = "proxies keep their connections to each other, whenever the client came"
 CIPHERED = "after the handshake every byte is random"
 
 
@@ -60,6 +61,10 @@ class Line:
             wanted = set(self.wire or ("unknown",))
             if "TLS" in LAYERS.split(","):
                 wanted.add(self.protocol)
+            if "http" in wanted:  # of which version is better still
+                wanted |= {"http1", "http2"}
+        if self.tls == "yes" and (order == BEFORE or self.idle):
+            wanted.add("unknown")
         if self.middle and (order == BEFORE or self.idle):
             wanted.add("unknown")
         return wanted
@@ -217,6 +222,8 @@ class Client(Traffic):
         problems = []
         for role, there, back in (("client", "sent", "received"), ("server", "received", "sent")):
             edges, total = seen(report, self.of, role)
+            if not edges and self.of.transport == "udp" and order == BEFORE:
+                continue  # who gets a datagram first counts as the server, of a socket that is older
             if not edges:
                 problems.append(f"no edge of the {role}")
                 continue

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import servers_web
-from servers import CACHE, ENCRYPTED, HERE, PEERS_GO, Line, Scene
+from servers import CACHE, ENCRYPTED, HERE, PEERS_GO, POOLED, Line, Scene
 
 HTTP, V1, V2, V2_TLS, V2_REDIS = 18401, 18402, 18403, 18404, 18405
 HTTP_BEHIND, V1_BEHIND, V2_BEHIND, V2_TLS_BEHIND, V2_REDIS_BEHIND = 18411, 18412, 18413, 18414, 18415
@@ -68,11 +68,13 @@ def typed(name, kind, **fields):
 
 def manager(to):
     """HTTP of any version, on to a cluster."""
-    hosts = [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": to}}]}]
+    routes = [{"match": {"prefix": "/"}, "route": {"cluster": to}}]
+    hosts = [{"name": "all", "domains": ["*"], "routes": routes}]
     return typed("envoy.filters.network.http_connection_manager",
                  "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                  stat_prefix=to, codec_type="AUTO", route_config={"name": to, "virtual_hosts": hosts},
-                 http_filters=[typed("envoy.filters.http.router", "extensions.filters.http.router.v3.Router")])
+                 http_filters=[typed("envoy.filters.http.router",
+                                     "extensions.filters.http.router.v3.Router")])
 
 
 def tls(world, name, kind, **fields):
@@ -102,7 +104,8 @@ def cluster(name, port, version, socket=None):
     options = {"@type": TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
                "explicit_http_config": {version: {}}}
     return {"name": name, "type": "STATIC", "connect_timeout": "5s",
-            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
             "load_assignment": {"cluster_name": name, "endpoints": [
                 {"lb_endpoints": [{"endpoint": {"address": at(port)}}]}]},
             **({"transport_socket": socket} if socket else {})}
@@ -147,10 +150,10 @@ SCENES = [
     )),
     Scene("mesh", start_mesh, (
         Line(MESH_HTTP, "http1", client="http"),
-        Line(MESH_HTTP_MTLS, "http2", "yes", ("http2",), ENCRYPTED),
+        Line(MESH_HTTP_MTLS, "http2", "yes", ("http2",), ENCRYPTED, idle=POOLED),
         Line(MESH_PROGRAM, "http1"),
         Line(MESH_GRPC, "grpc", client="grpc", middle=servers_web.COMPRESSED),
-        Line(MESH_GRPC_MTLS, "grpc", "yes", ("http2",), ENCRYPTED),
+        Line(MESH_GRPC_MTLS, "grpc", "yes", ("http2",), ENCRYPTED, idle=POOLED),
         Line(MESH_GRPC_PROGRAM, "grpc", middle=servers_web.COMPRESSED),
     )),
 ]

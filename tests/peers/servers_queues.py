@@ -54,7 +54,8 @@ def start_rabbitmq(world):
     world.write("plugins", "[].\n")
     folder = str(world.folder)
     environment = dict(os.environ, HOME=folder, RABBITMQ_NODENAME="npt@localhost",
-                       RABBITMQ_CONFIG_FILE=str(config), RABBITMQ_MNESIA_BASE=folder, RABBITMQ_LOG_BASE=folder, RABBITMQ_LOGS="-",
+                       RABBITMQ_CONFIG_FILE=str(config),
+                       RABBITMQ_MNESIA_BASE=folder, RABBITMQ_LOG_BASE=folder, RABBITMQ_LOGS="-",
                        RABBITMQ_ENABLED_PLUGINS_FILE=folder + "/plugins",
                        RABBITMQ_CONF_ENV_FILE="/dev/null", ERL_EPMD_ADDRESS="127.0.0.1",
                        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 +sbwt none")

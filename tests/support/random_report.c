@@ -65,6 +65,58 @@ static void waits(uint64_t *state, struct npt_edge *edge)
 	edge->queue.listen_drops = number(state);
 }
 
+static void label(uint64_t *state, struct npt_edge *edge)
+{
+	static const char *const protocols[] = { "unknown", "http1", "grpc", "mysql" };
+
+	edge->label = (uint32_t)below(state, 3);
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "%s", protocols[below(state, 4)]);
+	if (npt_protocol_is_known(edge->protocol))
+		edge->protocol_confidence_permille = (uint32_t)below(state, 1001);
+	edge->tls = (enum npt_tls)below(state, 3);
+	if (below(state, 2))
+		return;
+	(void)snprintf(edge->tls_facts.version, sizeof(edge->tls_facts.version), "1.%u",
+		       (unsigned int)below(state, 4));
+	text(state, "name\xfe-", edge->tls_facts.sni, sizeof(edge->tls_facts.sni));
+	text(state, "alpn\xff-", edge->tls_facts.alpn, sizeof(edge->tls_facts.alpn));
+	text(state, "TLS_", edge->tls_facts.cipher, sizeof(edge->tls_facts.cipher));
+}
+
+static void tls(uint64_t *state, struct npt_edge *edge)
+{
+	size_t values = below(state, 20);
+
+	edge->connections.moved_in = number(state);
+	edge->connections.moved_out = number(state);
+	edge->handshakes.count = number(state);
+	edge->handshakes.resumed = number(state);
+	edge->handshakes.client_certificates = number(state);
+	edge->handshakes.failed = number(state);
+	counts(state, edge->handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX);
+	counts(state, edge->handshakes.alerts_received, NPT_EDGE_ALERTS_MAX);
+	for (size_t i = 0; i < values; i++)
+		npt_histogram_add(&edge->handshakes.micros,
+				  below(state, UINT64_C(1) << below(state, 36)));
+	edge->tls_calls.writes = number(state);
+	edge->tls_calls.written_bytes = number(state);
+	edge->tls_calls.reads = number(state);
+	edge->tls_calls.read_bytes = number(state);
+}
+
+static void tls_use(uint64_t *state, uint32_t index, struct npt_tls_use *use)
+{
+	use->pid = 1000 + index;
+	use->start_ns = npt_test_random(state);
+	text(state, "program-\xff", use->process, sizeof(use->process));
+	text(state, "library-", use->library, sizeof(use->library));
+	if (below(state, 2))
+		text(state, "3.0.", use->version, sizeof(use->version));
+	text(state, "uprobe of ", use->how, sizeof(use->how));
+	use->coverage = (enum npt_tls_coverage)below(state, 3);
+	text(state, "since ", use->why, sizeof(use->why));
+}
+
 void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge)
 {
 	memset(edge, 0, sizeof(*edge));
@@ -87,8 +139,7 @@ void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge
 	if (below(state, 2))
 		text(state, "10.0.0.1:", edge->peer.reached, sizeof(edge->peer.reached));
 	(void)snprintf(edge->transport, sizeof(edge->transport), below(state, 4) ? "tcp" : "udp");
-	(void)snprintf(edge->protocol, sizeof(edge->protocol), "unknown");
-	edge->tls = (enum npt_tls)below(state, 3);
+	label(state, edge);
 	edge->connections.open = number(state);
 	edge->connections.opened = number(state);
 	edge->connections.found = number(state);
@@ -112,6 +163,7 @@ void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge
 	counts(state, edge->resets_sent, NPT_EDGE_RESETS_MAX);
 	counts(state, edge->resets_received, NPT_EDGE_RESETS_MAX);
 	waits(state, edge);
+	tls(state, edge);
 }
 
 struct npt_report *npt_test_random_report(uint64_t *state, size_t edges)
@@ -119,6 +171,7 @@ struct npt_report *npt_test_random_report(uint64_t *state, size_t edges)
 	struct npt_report *report = npt_report_new();
 	size_t reasons = below(state, NPT_REPORT_UNAVAILABLE_MAX + 1);
 	size_t steps = below(state, NPT_REPORT_DEGRADED_MAX + 1);
+	size_t uses = below(state, 4) ? below(state, 8) : below(state, NPT_REPORT_TLS_MAX + 1);
 
 	report->kind = (enum npt_report_kind)below(state, 2);
 	report->start_unix_ms = 1767225600000 + below(state, 1000000);
@@ -148,5 +201,8 @@ struct npt_report *npt_test_random_report(uint64_t *state, size_t edges)
 	report->cost.memory_kib = number(state);
 	for (size_t i = 0; i < steps; i++)
 		text(state, "step ", report->cost.degraded[i], sizeof(report->cost.degraded[i]));
+	for (uint32_t i = 0; i < uses; i++)
+		tls_use(state, i, npt_report_add_tls(report));
+	report->tls_other = number(state);
 	return report;
 }

@@ -103,8 +103,9 @@ VALUES = {
     "--interval": (["", "0", "999ms", "61", "60001ms", "2m", "1h", "1s,2s", "18446744073709551617"],
                    ["1", "1000ms", "60", "60000ms", "1m"]),
     "--layers": (["", "base", "BASE", "Base,", ",Base", "Base,,Operations", "Base;Operations",
-                  "Base, Operations", "All", "Base,Protocol", "TLS", "Requests"],
-                 ["Base", "Operations", "Base,Operations", "Operations,Base", "Base,Base"]),
+                  "Base, Operations", "All", "Protocols", "Tls", "Base,Requests", "Requests"],
+                 ["Base", "Operations", "Base,Operations", "Operations,Base", "Base,Base", "Protocol", "TLS",
+                  "Base,Operations,Protocol,TLS"]),
     "--budget-cpu": (["", "-1", "0.5", "200m", "1000001"], ["0", "1", "1000000"]),
     "--budget-memory": (["", "-1", "64Mi", "1000001"], ["0", "64"]),
     "--output": (["", "JSON", "yaml", "json ", "jsonl", "0"], ["json", "table"]),
@@ -128,10 +129,9 @@ def test_the_nearest_values_that_make_sense_are_taken(option):
         assert (done.returncode, done.stderr) == (OK, ""), (value, done.stderr)
 
 
-@pytest.mark.parametrize("layer", ["Protocol", "TLS", "Requests"])
-def test_a_layer_of_a_later_version_is_refused_as_such(layer):
-    done = run(AGENT, "run", *OWN_NETNS, "--layers", f"Base,{layer}")
-    check_refused(done, USAGE, f"the layer {layer} is not in this version: use Base,Operations")
+def test_a_layer_of_a_later_version_is_refused_as_such():
+    done = run(AGENT, "run", *OWN_NETNS, "--layers", "Base,Requests")
+    check_refused(done, USAGE, "the layer Requests is not in this version: use Base,Operations,Protocol,TLS")
 
 
 def test_help_names_every_command_and_every_option():

@@ -11,8 +11,8 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, metric, seeded,  # noqa: E402
-                   window)
+from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, metric, packed,  # noqa: E402
+                   seeded, window)
 
 
 def openssl(*arguments):
@@ -276,6 +276,45 @@ def test_the_edges_of_one_process_become_one_edge_whatever_its_peer_was_called(a
     assert len(report["edges"]) == 1
     assert report["edges"][0]["sent"]["bytes"] == 30
     assert report["edges"][0]["peer"]["name"] == "web-1"
+
+
+def test_an_edge_whose_protocol_becomes_known_late_is_one_edge_that_speaks_it(aggregator):
+    """Labels are fields 17, 18 and 49 to 53; a later field takes the place of an earlier one."""
+    known = field(17, "http1") + field(18, 2) + field(49, 990) + field(50, "1.3") + field(51, "shop.example")
+    for sequence, label in ((1, b""), (2, known), (3, b"")):
+        assert aggregator.post(window(sequence=sequence, edges=[edge(sent=10) + label]))[0] == 200
+    expected = {"protocol": "http1", "protocolConfidence": 0.99, "tls": "yes", "tlsVersion": "1.3",
+                "sni": "shop.example"}
+    _, report = aggregator.get("/v1/tasks/task-1")
+    one, = report["edges"]
+    assert one["sent"]["bytes"] == 30 and {key: one.get(key) for key in expected} == expected
+    _, page = aggregator.get("/v1/tasks/task-1/windows")
+    assert [{key: one.get(key) for key in expected}
+            for each in page["windows"] for one in each["edges"]] == [expected] * 3
+
+
+def test_handshakes_calls_and_lines_of_tls_come_back(aggregator):
+    tls = field(54, 3) + field(55, 2) + field(57, 1) + field(58, field(1, "unknown_ca") + field(2, 4)) + \
+        field(60, field(5, 300) + field(6, 200) + packed(7, [10]) + packed(8, [2])) + \
+        b"".join(field(61 + i, 11 + i) for i in range(6))
+    line = field(1, 7) + field(3, "envoy") + field(4, "BoringSSL") + field(7, 1) + field(8, "no symbols")
+    for sequence in (1, 2):
+        body = window(sequence=sequence, edges=[edge() + tls]) + field(24, line) + field(25, 5)
+        assert aggregator.post(body)[0] == 200
+    assert aggregator.post(window(pod="pod-2", edges=[edge()]) + field(24, line) + field(25, 2))[0] == 200
+    _, report = aggregator.get("/v1/tasks/task-1?pod=pod-1")
+    one, = report["edges"]
+    handshakes = one["handshakes"]
+    assert handshakes["alerts"] == {"sent": {"unknown_ca": 8}, "received": {}}
+    assert [handshakes[key] for key in ("count", "resumed", "clientCertificates", "failed")] == [6, 4, 0, 2]
+    assert (handshakes["micros"]["count"], handshakes["micros"]["max"]) == (4, 200)
+    assert one["tlsCalls"] == {"write": {"count": 22, "bytes": 24}, "read": {"count": 26, "bytes": 28}}
+    assert (one["connections"]["movedIn"], one["connections"]["movedOut"]) == (30, 32)
+    assert report["tls"] == [{"pid": 7, "startNanos": 0, "process": "envoy", "library": "BoringSSL",
+                              "version": "", "how": "", "coverage": "metadata", "why": "no symbols"}]
+    assert report["tlsOther"] == 5
+    _, report = aggregator.get("/v1/tasks/task-1")
+    assert report["tlsOther"] == 7
 
 
 def waiting_edge(base):

@@ -35,11 +35,24 @@ static void takes_a_target_with_defaults(void)
 	NPT_CHECK_INT(options.duration_ms, 60000);
 	NPT_CHECK_INT(options.interval_ms, 5000);
 	NPT_CHECK(options.operations);
+	NPT_CHECK(options.protocol);
+	NPT_CHECK(!options.tls);
 	NPT_CHECK(parse("--netns x --layers Base --duration 5m --output json", &options, &err) ==
 		  0);
-	NPT_CHECK(!options.operations);
+	NPT_CHECK(!options.operations && !options.protocol && !options.tls);
 	NPT_CHECK_INT(options.duration_ms, 300000);
 	NPT_CHECK_INT(options.output, NPT_RUN_JSON);
+}
+
+static void takes_the_layers_that_are_named(void)
+{
+	struct npt_run_options options = { 0 };
+	struct npt_error err = NPT_ERROR_NONE;
+
+	NPT_CHECK(parse("--pid 1 --layers Base,Protocol", &options, &err) == 0);
+	NPT_CHECK(!options.operations && options.protocol && !options.tls);
+	NPT_CHECK(parse("--pid 1 --layers TLS,Operations,Base", &options, &err) == 0);
+	NPT_CHECK(options.operations && !options.protocol && options.tls);
 }
 
 static void takes_a_command_after_two_dashes(void)
@@ -69,7 +82,7 @@ static void refuses_with_one_line_that_says_what(void)
 		{ "--pid 1 -- echo", "more than one target" },
 		{ "--duration 2h", "is not a time" },
 		{ "--interval 10ms", "is not a time" },
-		{ "--layers Base,TLS", "is not in this version" },
+		{ "--layers Base,Requests", "is not in this version" },
 		{ "--layers Foo", "there is no layer 'Foo'" },
 		{ "--output xml", "neither table nor json" },
 	};
@@ -86,6 +99,7 @@ static void refuses_with_one_line_that_says_what(void)
 
 static const struct npt_test tests[] = {
 	NPT_TEST(takes_a_target_with_defaults),
+	NPT_TEST(takes_the_layers_that_are_named),
 	NPT_TEST(takes_a_command_after_two_dashes),
 	NPT_TEST(refuses_with_one_line_that_says_what),
 };

@@ -52,6 +52,27 @@ static void windows_add_up_to_the_report(void)
 	NPT_CHECK_INT(npt_recording_total(recording)->duration_ms, 10000);
 }
 
+/* It came from another edge: it is neither new nor older than the task. */
+static void a_connection_that_moved_is_not_found_again(void)
+{
+	npt_auto(npt_report_free) struct npt_report *head = npt_report_new();
+	npt_auto(npt_recording_free) struct npt_recording *recording =
+		npt_recording_new(head, 1000);
+	struct npt_edge into = delta_of(1, 10, 5), from = delta_of(1, 10, 5);
+
+	into.connections.moved_in = into.connections.open = 2;
+	from.connections.opened = 3;
+	from.connections.moved_out = 2;
+	from.connections.open = 1;
+	npt_recording_add(recording, 1, &into);
+	npt_recording_add(recording, 2, &from);
+	NPT_CHECK_INT(npt_recording_total(recording)->edges[0].connections.found, 0);
+	NPT_CHECK_INT(npt_recording_total(recording)->edges[1].connections.found, 0);
+	from.connections.moved_out = 4; /* of which two were there before this recording */
+	npt_recording_add(recording, 3, &from);
+	NPT_CHECK_INT(npt_recording_total(recording)->edges[2].connections.found, 2);
+}
+
 static void windows_follow_one_another_without_a_gap(void)
 {
 	npt_auto(npt_report_free) struct npt_report *head = npt_report_new();
@@ -88,6 +109,7 @@ static void finds_connections_that_are_older_than_the_recording(void)
 
 static const struct npt_test tests[] = {
 	NPT_TEST(windows_add_up_to_the_report),
+	NPT_TEST(a_connection_that_moved_is_not_found_again),
 	NPT_TEST(windows_follow_one_another_without_a_gap),
 	NPT_TEST(finds_connections_that_are_older_than_the_recording),
 };

@@ -113,6 +113,102 @@ static void details_have_every_metric_that_there_is(void)
 	NPT_CHECK(strstr(out.data, "not measured: drops (because)\n"));
 }
 
+static void each_edge_says_what_is_spoken(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+
+	add_edge(report, "plain", 4);
+	add_edge(report, "secret", 3);
+	add_edge(report, "query", 2);
+	add_edge(report, "no", 1);
+	(void)snprintf(report->edges[0].protocol, NPT_PROTOCOL_BYTES, "http1");
+	(void)snprintf(report->edges[1].protocol, NPT_PROTOCOL_BYTES, "http1");
+	report->edges[1].tls = NPT_TLS_YES;
+	(void)snprintf(report->edges[2].protocol, NPT_PROTOCOL_BYTES, "postgresql");
+	report->edges[2].tls = NPT_TLS_YES;
+	render(report, 10, 0, &out);
+	NPT_CHECK(strstr(out.data, " PROTOCOL "));
+	NPT_CHECK(strstr(out.data, "10.0.0.1:80                        HTTP   "));
+	NPT_CHECK(strstr(out.data, "10.0.0.1:80                        HTTPS  "));
+	NPT_CHECK(strstr(out.data, "10.0.0.1:80                        PostgreSQL (TLS) "));
+	NPT_CHECK(strstr(out.data, "10.0.0.1:80                        TCP   "));
+}
+
+static void details_have_what_tls_shows(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+	struct npt_edge *edge;
+
+	add_edge(report, "curl", 1000);
+	edge = &report->edges[0];
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "http2");
+	edge->protocol_confidence_permille = 990;
+	edge->tls = NPT_TLS_YES;
+	(void)snprintf(edge->tls_facts.version, sizeof(edge->tls_facts.version), "1.3");
+	(void)snprintf(edge->tls_facts.sni, sizeof(edge->tls_facts.sni), "a\033[2J\xff.example");
+	(void)snprintf(edge->tls_facts.alpn, sizeof(edge->tls_facts.alpn), "h2");
+	(void)snprintf(edge->tls_facts.cipher, sizeof(edge->tls_facts.cipher), "TLS_X");
+	edge->handshakes.count = 3;
+	edge->handshakes.resumed = 2;
+	edge->handshakes.failed = 1;
+	npt_histogram_add(&edge->handshakes.micros, 42);
+	npt_named_count_add(edge->handshakes.alerts_received, NPT_EDGE_ALERTS_MAX, "unknown_ca", 1);
+	edge->tls_calls.writes = 7;
+	edge->tls_calls.written_bytes = 70;
+	edge->connections.moved_in = 4;
+	render(report, 10, 1, &out);
+	NPT_CHECK(strstr(out.data, "  protocol   HTTP/2 (TLS) (confidence 0.990), TLS 1.3, cipher "
+				   "TLS_X, SNI a?[2J?.example, ALPN h2\n"));
+	NPT_CHECK(strstr(out.data, "  handshakes 3, 2 resumed, 0 asked for a client certificate, 1 "
+				   "failed  p50 42us"));
+	NPT_CHECK(strstr(out.data, "  was alerted unknown_ca 1\n"));
+	NPT_CHECK(strstr(out.data, "  tls calls  write 7, 70 bytes, read 0, 0 bytes\n"));
+	NPT_CHECK(strstr(out.data, " closed, 4 moved in, 0 moved out\n"));
+}
+
+static void what_is_not_there_has_no_line(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+	static const char *const words[] = { "protocol ", "handshakes", "alerted", "tls",
+					     "moved in" };
+
+	add_edge(report, "curl", 1000);
+	render(report, 10, 1, &out);
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(words); i++) {
+		if (!NPT_CHECK(!strstr(out.data, words[i])))
+			printf("%s\n", words[i]);
+	}
+}
+
+static void each_library_has_a_line(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+	npt_auto(npt_buffer_done) struct npt_buffer brief = NPT_BUFFER(100000);
+
+	for (uint32_t i = 0; i < 25; i++) {
+		struct npt_tls_use *use = npt_report_add_tls(report);
+
+		use->pid = i;
+		(void)snprintf(use->process, sizeof(use->process), "nginx");
+		(void)snprintf(use->library, sizeof(use->library), "OpenSSL");
+		(void)snprintf(use->version, sizeof(use->version), "3.0.17");
+		use->coverage = NPT_COVERAGE_METADATA;
+		(void)snprintf(use->why, sizeof(use->why), "it is stripped");
+	}
+	report->tls_other = 2;
+	render(report, 10, 1, &out);
+	NPT_CHECK(strstr(out.data, "\ntls: nginx[0] OpenSSL: metadata, version 3.0.17, since it is "
+				   "stripped\n"));
+	NPT_CHECK(strstr(out.data, "nginx[19]") && !strstr(out.data, "nginx[20]"));
+	NPT_CHECK(strstr(out.data, "tls: (7 more)\n"));
+	render(report, 10, 0, &brief);
+	NPT_CHECK(!strstr(brief.data, "tls:"));
+}
+
 static void says_that_there_is_nothing(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
@@ -127,6 +223,10 @@ static const struct npt_test tests[] = {
 	NPT_TEST(shows_connects_that_failed),
 	NPT_TEST(shows_findings_and_says_what_is_wrong_if_there_is_room),
 	NPT_TEST(details_have_every_metric_that_there_is),
+	NPT_TEST(each_edge_says_what_is_spoken),
+	NPT_TEST(details_have_what_tls_shows),
+	NPT_TEST(what_is_not_there_has_no_line),
+	NPT_TEST(each_library_has_a_line),
 	NPT_TEST(says_that_there_is_nothing),
 };
 NPT_TEST_MAIN(tests)

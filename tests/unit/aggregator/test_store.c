@@ -135,11 +135,14 @@ static int collect(void *context, uint64_t id, struct npt_report *found)
 {
 	struct collected *collected = context;
 	struct npt_report *copy = npt_report_new();
-	struct npt_edge *edges = copy->edges;
 
 	*copy = *found;
-	copy->edges = edges;
+	copy->edges = NULL;
 	copy->edges_count = 0;
+	copy->tls = NULL;
+	copy->tls_count = 0;
+	for (size_t i = 0; i < found->tls_count; i++)
+		*npt_report_add_tls(copy) = found->tls[i];
 	for (size_t i = 0; i < found->edges_count; i++)
 		*npt_report_add_edge(copy) = found->edges[i];
 	collected->ids[collected->count] = id;
@@ -446,6 +449,225 @@ static void goes_on_with_a_new_file_when_it_is_damaged_while_open(void)
 	end(&world);
 }
 
+static void set_label(struct npt_edge *edge, const char *protocol, enum npt_tls tls,
+		      const char *version)
+{
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "%s", protocol);
+	edge->protocol_confidence_permille = npt_protocol_is_known(protocol) ? 990 : 0;
+	edge->tls = tls;
+	(void)snprintf(edge->tls_facts.version, sizeof(edge->tls_facts.version), "%s", version);
+}
+
+/* A window of one edge, with a label. */
+static struct npt_report *labelled(uint64_t sequence, const char *protocol, enum npt_tls tls,
+				   const char *version)
+{
+	struct npt_report *report = window("t", "p", "i", sequence, 1);
+
+	set_label(&report->edges[0], protocol, tls, version);
+	return report;
+}
+
+/* Every window of the task, and their sum, are of one edge with this label. */
+static void check_label(struct world *world, const char *protocol, enum npt_tls tls,
+			const char *version)
+{
+	struct npt_store_filter filter = { .task_id = task_id(world, "t") };
+	struct collected found = { .count = 0 };
+	npt_auto(npt_report_free) struct npt_report *sum = npt_report_new();
+
+	read_all(world, &filter, &found);
+	NPT_CHECK(found.count > 0);
+	for (size_t i = 0; i < found.count; i++) {
+		const struct npt_edge *edge = &found.windows[i]->edges[0];
+
+		NPT_CHECK_STR(edge->protocol, protocol);
+		NPT_CHECK_INT(edge->tls, tls);
+		NPT_CHECK_STR(edge->tls_facts.version, version);
+		NPT_CHECK_INT(edge->protocol_confidence_permille,
+			      npt_protocol_is_known(protocol) ? 990 : 0);
+		NPT_CHECK_INT(edge->sent.bytes, 1000 * found.windows[i]->sequence);
+		npt_report_merge(sum, found.windows[i]);
+	}
+	NPT_CHECK_INT(sum->edges_count, 1);
+	NPT_CHECK_STR(sum->edges[0].protocol, protocol);
+	forget(&found);
+}
+
+static int64_t ask_label(const struct world *world, const char *protocol, const char *tls)
+{
+	npt_auto_free char *sql = npt_format(
+		"SELECT count(*) FROM edges WHERE protocol = '%s' AND tls = '%s'", protocol, tls);
+
+	return ask(world, sql);
+}
+
+static void an_edge_whose_protocol_becomes_known_late_is_one_that_speaks_it(void)
+{
+	struct world world;
+
+	begin(&world);
+	NPT_CHECK(add(&world, labelled(1, "unknown", NPT_TLS_UNKNOWN, "")));
+	check_label(&world, "unknown", NPT_TLS_UNKNOWN, "");
+	NPT_CHECK_INT(ask_label(&world, "unknown", "unknown"), 1);
+	NPT_CHECK(add(&world, labelled(2, "http2", NPT_TLS_YES, "1.3")));
+	check_label(&world, "http2", NPT_TLS_YES, "1.3");
+	NPT_CHECK_INT(ask_label(&world, "http2", "yes"), 1);
+	NPT_CHECK(add(&world, labelled(3, "unknown", NPT_TLS_UNKNOWN, "")));
+	check_label(&world, "http2", NPT_TLS_YES, "1.3");
+	NPT_CHECK(add(&world, labelled(4, "grpc", NPT_TLS_UNKNOWN, "")));
+	check_label(&world, "grpc", NPT_TLS_YES, "1.3");
+	NPT_CHECK_INT(ask(&world, "SELECT count(*) FROM edges"), 1);
+	NPT_CHECK_INT(ask(&world, "SELECT sum(sent_bytes) FROM measurements WHERE"
+				  " protocol = 'grpc' AND tls = 'yes'"),
+		      10000);
+	end(&world);
+}
+
+static void labels_outlive_a_restart(void)
+{
+	struct world world;
+
+	begin(&world);
+	NPT_CHECK(add(&world, labelled(1, "http2", NPT_TLS_YES, "1.3")));
+	close_store(&world);
+	NPT_CHECK(open_store(&world));
+	NPT_CHECK(add(&world, labelled(2, "unknown", NPT_TLS_UNKNOWN, "")));
+	check_label(&world, "http2", NPT_TLS_YES, "1.3");
+	NPT_CHECK(add(&world, labelled(3, "grpc", NPT_TLS_UNKNOWN, "")));
+	check_label(&world, "grpc", NPT_TLS_YES, "1.3");
+	end(&world);
+}
+
+/* As when an agent could not reach us for a while, or says it once more. */
+static void a_window_that_comes_late_does_not_bring_an_older_label_back(void)
+{
+	static const struct {
+		uint64_t first, again, late, later; /* sequences; 0: not said again */
+	} cases[] = { { 5, 0, 2, 1 }, { 5, 8, 7, 6 } };
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		struct world world;
+
+		begin(&world);
+		NPT_CHECK(add(&world, labelled(cases[i].first, "grpc", NPT_TLS_UNKNOWN, "")));
+		if (cases[i].again)
+			NPT_CHECK(
+				add(&world, labelled(cases[i].again, "grpc", NPT_TLS_UNKNOWN, "")));
+		NPT_CHECK(add(&world, labelled(cases[i].late, "http2", NPT_TLS_YES, "1.2")));
+		check_label(&world, "grpc", NPT_TLS_YES, "1.2");
+		NPT_CHECK(add(&world, labelled(cases[i].later, "mysql", NPT_TLS_NO, "")));
+		check_label(&world, "grpc", NPT_TLS_YES, "1.2");
+		end(&world);
+	}
+}
+
+static void edges_of_one_port_that_speak_several_protocols_stay_apart(void)
+{
+	struct world world;
+	struct npt_report *report = labelled(1, "http1", NPT_TLS_NO, "");
+	struct npt_edge second = report->edges[0];
+
+	begin(&world);
+	second.label = 1;
+	set_label(&second, "websocket", NPT_TLS_NO, "");
+	*npt_report_add_edge(report) = second;
+	NPT_CHECK(add(&world, report));
+	NPT_CHECK_INT(ask_label(&world, "http1", "no"), 1);
+	NPT_CHECK_INT(ask_label(&world, "websocket", "no"), 1);
+	end(&world);
+}
+
+static void a_label_of_a_batch_that_fails_is_not_kept(void)
+{
+	struct world world;
+	sqlite3 *db = NULL;
+	bool added;
+
+	begin(&world);
+	NPT_CHECK(add(&world, labelled(1, "unknown", NPT_TLS_UNKNOWN, "")));
+	NPT_CHECK_INT(sqlite3_open(world.path, &db), 0);
+	NPT_CHECK_INT(sqlite3_exec(db,
+				   "CREATE TRIGGER fault BEFORE INSERT ON edge_windows WHEN"
+				   " NEW.sent_bytes = 2000 BEGIN SELECT RAISE(ABORT, 'no'); END",
+				   NULL, NULL, NULL),
+		      0);
+	NPT_CHECK(append(&world, labelled(2, "http1", NPT_TLS_NO, ""), &added) < 0);
+	check_label(&world, "unknown", NPT_TLS_UNKNOWN, "");
+	NPT_CHECK_INT(sqlite3_exec(db, "DROP TRIGGER fault", NULL, NULL, NULL), 0);
+	(void)sqlite3_close(db);
+	NPT_CHECK(add(&world, labelled(2, "http1", NPT_TLS_NO, "")));
+	check_label(&world, "http1", NPT_TLS_NO, "");
+	end(&world);
+}
+
+/* As version 1 left it: with the label in the identity, and without columns for it. */
+static void make_version_1(const struct world *world)
+{
+	sqlite3 *db = NULL;
+
+	NPT_CHECK_INT(sqlite3_open(world->path, &db), 0);
+	NPT_CHECK_INT(
+		sqlite3_exec(db,
+			     "UPDATE edges SET identity ="
+			     " CAST(identity || x'8a0107756e6b6e6f776e' AS BLOB);"
+			     "ALTER TABLE edges DROP COLUMN label;"
+			     "ALTER TABLE edges DROP COLUMN label_unix_ms; PRAGMA user_version = 1",
+			     NULL, NULL, NULL),
+		0);
+	(void)sqlite3_close(db);
+}
+
+static void goes_on_with_a_file_of_version_1(void)
+{
+	struct world world;
+
+	begin(&world);
+	NPT_CHECK(add(&world, labelled(1, "unknown", NPT_TLS_UNKNOWN, "")));
+	NPT_CHECK(add(&world, window("t2", "p", "i", 1, 3)));
+	close_store(&world);
+	make_version_1(&world);
+	NPT_CHECK(open_store(&world));
+	NPT_CHECK_INT(ask(&world, "PRAGMA user_version"), 2);
+	check_label(&world, "unknown", NPT_TLS_UNKNOWN, "");
+	NPT_CHECK(add(&world, labelled(2, "http1", NPT_TLS_NO, "")));
+	check_label(&world, "http1", NPT_TLS_NO, "");
+	NPT_CHECK_INT(ask(&world, "SELECT count(*) FROM edges"), 4);
+	close_store(&world);
+	NPT_CHECK(open_store(&world));
+	check_label(&world, "http1", NPT_TLS_NO, "");
+	end(&world);
+}
+
+/* What version 1 never wrote, but could have: one edge by two names. */
+static void reads_what_a_file_of_version_1_has_twice(void)
+{
+	struct world world;
+	struct npt_report *second = labelled(2, "unknown", NPT_TLS_UNKNOWN, "");
+	sqlite3 *db = NULL;
+
+	begin(&world);
+	second->edges[0].process.pid = 101;
+	NPT_CHECK(add(&world, labelled(1, "unknown", NPT_TLS_UNKNOWN, "")));
+	NPT_CHECK(add(&world, second));
+	close_store(&world);
+	make_version_1(&world);
+	NPT_CHECK_INT(sqlite3_open(world.path, &db), 0);
+	NPT_CHECK_INT(
+		sqlite3_exec(db,
+			     "UPDATE edges SET identity = (SELECT CAST(identity ||"
+			     " x'8a010568747470319001018803de07' AS BLOB) FROM edges WHERE id = 1)"
+			     " WHERE id = 2",
+			     NULL, NULL, NULL),
+		0);
+	(void)sqlite3_close(db);
+	NPT_CHECK(open_store(&world));
+	NPT_CHECK_INT(ask(&world, "SELECT count(*) FROM edges"), 2);
+	NPT_CHECK(add(&world, labelled(3, "http1", NPT_TLS_NO, "")));
+	check_label(&world, "http1", NPT_TLS_NO, "");
+	end(&world);
+}
+
 static void refuses_what_is_not_ours(void)
 {
 	struct world world;
@@ -455,7 +677,7 @@ static void refuses_what_is_not_ours(void)
 	begin(&world);
 	close_store(&world);
 	NPT_CHECK_INT(sqlite3_open(world.path, &db), 0);
-	NPT_CHECK_INT(sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL), 0);
+	NPT_CHECK_INT(sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL), 0);
 	NPT_CHECK_INT(npt_store_open(world.path, &world.store, &err), -EINVAL);
 	NPT_CHECK(strstr(err.text, "is of a newer version of npt-aggregator") != NULL);
 	NPT_CHECK_INT(sqlite3_exec(db, "PRAGMA user_version = 0", NULL, NULL, NULL), 0);
@@ -513,6 +735,13 @@ static const struct npt_test tests[] = {
 	NPT_TEST(stores_nothing_of_a_batch_that_fails),
 	NPT_TEST(keeps_a_damaged_file_aside_and_goes_on),
 	NPT_TEST(goes_on_with_a_new_file_when_it_is_damaged_while_open),
+	NPT_TEST(an_edge_whose_protocol_becomes_known_late_is_one_that_speaks_it),
+	NPT_TEST(labels_outlive_a_restart),
+	NPT_TEST(a_window_that_comes_late_does_not_bring_an_older_label_back),
+	NPT_TEST(edges_of_one_port_that_speak_several_protocols_stay_apart),
+	NPT_TEST(a_label_of_a_batch_that_fails_is_not_kept),
+	NPT_TEST(goes_on_with_a_file_of_version_1),
+	NPT_TEST(reads_what_a_file_of_version_1_has_twice),
 	NPT_TEST(refuses_what_is_not_ours),
 	NPT_TEST(removes_whole_tasks_that_are_too_old_or_too_much),
 };

@@ -97,6 +97,51 @@ static void carries_a_summary(void)
 	NPT_CHECK_STR(pod->unavailable[0].reason, "why");
 }
 
+static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+		npt_channel_message_new(NPT_CHANNEL_SUMMARY);
+	npt_auto(npt_channel_message_free) struct npt_channel_message *back = NULL;
+	struct npt_pod_summary *pod = npt_alloc(1, sizeof(*pod));
+
+	message->held = npt_alloc(1, sizeof(*message->held));
+	message->held_count = 1;
+	(void)snprintf(message->held[0].task_uid, sizeof(message->held[0].task_uid), "t");
+	message->held[0].pods = pod;
+	message->held[0].pods_count = 1;
+	pod->top_count = 1;
+	(void)snprintf(pod->top[0].protocol, sizeof(pod->top[0].protocol), "grpc");
+	pod->top[0].protocol_confidence_permille = 999;
+	pod->top[0].label = 3;
+	pod->top[0].tls = NPT_TLS_YES;
+	(void)snprintf(pod->top[0].tls_version, sizeof(pod->top[0].tls_version), "1.3");
+	(void)snprintf(pod->top[0].sni, sizeof(pod->top[0].sni), "a.example");
+	(void)snprintf(pod->top[0].alpn, sizeof(pod->top[0].alpn), "h2");
+	(void)snprintf(pod->top[0].cipher, sizeof(pod->top[0].cipher), "TLS_X");
+	pod->tls_count = NPT_SUMMARY_TLS_MAX;
+	pod->tls[NPT_SUMMARY_TLS_MAX - 1] = (struct npt_tls_summary){ .library = "GnuTLS",
+								      .version = "3.8",
+								      .coverage = NPT_COVERAGE_FULL,
+								      .why = "w",
+								      .processes = 7 };
+	back = round_trip(message);
+	pod = back->held[0].pods;
+	NPT_CHECK_STR(pod->top[0].protocol, "grpc");
+	NPT_CHECK_INT(pod->top[0].protocol_confidence_permille, 999);
+	NPT_CHECK_INT(pod->top[0].label, 3);
+	NPT_CHECK_INT(pod->top[0].tls, NPT_TLS_YES);
+	NPT_CHECK_STR(pod->top[0].tls_version, "1.3");
+	NPT_CHECK_STR(pod->top[0].sni, "a.example");
+	NPT_CHECK_STR(pod->top[0].alpn, "h2");
+	NPT_CHECK_STR(pod->top[0].cipher, "TLS_X");
+	NPT_CHECK_INT(pod->tls_count, NPT_SUMMARY_TLS_MAX);
+	NPT_CHECK_STR(pod->tls[NPT_SUMMARY_TLS_MAX - 1].library, "GnuTLS");
+	NPT_CHECK_STR(pod->tls[NPT_SUMMARY_TLS_MAX - 1].version, "3.8");
+	NPT_CHECK_INT(pod->tls[NPT_SUMMARY_TLS_MAX - 1].coverage, NPT_COVERAGE_FULL);
+	NPT_CHECK_STR(pod->tls[NPT_SUMMARY_TLS_MAX - 1].why, "w");
+	NPT_CHECK_INT(pod->tls[NPT_SUMMARY_TLS_MAX - 1].processes, 7);
+}
+
 static void tells_verdicts_of_one_name_apart(void)
 {
 	for (unsigned int i = 0; i < NPT_VERDICT_COUNT; i++) {
@@ -113,6 +158,35 @@ static void tells_verdicts_of_one_name_apart(void)
 		message->held[0].pods->top[0].verdict = (enum npt_verdict)i;
 		back = round_trip(message);
 		NPT_CHECK_INT(back->held[0].pods->top[0].verdict, i);
+	}
+}
+
+#define SUMMARY_OF_TLS(lines)                                                                      \
+	"{\"type\": \"summary\", \"assignments\": [{\"taskUid\": \"t\", \"pods\": [{"              \
+	"\"tls\": [" lines "]}]}]}"
+#define EIGHT_LINES "{}, {}, {}, {}, {}, {}, {}, {}"
+
+static void refuses_tls_that_cannot_be(void)
+{
+	static const struct {
+		const char *frame, *text;
+	} cases[] = {
+		{ SUMMARY_OF_TLS(EIGHT_LINES), NULL },
+		{ SUMMARY_OF_TLS(EIGHT_LINES ", {}"), "has too many elements" },
+		{ SUMMARY_OF_TLS("{\"coverage\": \"metadata\"}"), NULL },
+		{ SUMMARY_OF_TLS("{\"coverage\": \"half\"}"), "coverage" },
+		{ SUMMARY_OF_TLS("{\"processes\": -1}"), "not a number in range" },
+		{ SUMMARY_OF_TLS("{\"library\": 1}"), "library is not text" },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		npt_auto(npt_channel_message_free) struct npt_channel_message *message = NULL;
+		struct npt_error err = NPT_ERROR_NONE;
+		int r = npt_channel_decode(cases[i].frame, strlen(cases[i].frame), &message, &err);
+
+		NPT_CHECK_INT(r, cases[i].text ? -EBADMSG : 0);
+		if (cases[i].text && !NPT_CHECK(strstr(err.text, cases[i].text) != NULL))
+			printf("case %zu: %s\n", i, err.text);
 	}
 }
 
@@ -138,6 +212,10 @@ static void refuses_a_finding_that_cannot_be(void)
 		{ SUMMARY_OF_EDGE("\"cause\": \"loss\""), "none of the known words" },
 		{ SUMMARY_OF_EDGE("\"verdict\": 3"), "verdict is not text" },
 		{ SUMMARY_OF_EDGE("\"confidencePermille\": 1001"), "not a number in range" },
+		{ SUMMARY_OF_EDGE("\"protocolConfidencePermille\": 1000"), NULL },
+		{ SUMMARY_OF_EDGE("\"protocolConfidencePermille\": 1001"),
+		  "not a number in range" },
+		{ SUMMARY_OF_EDGE("\"tlsVersion\": \"12345678\""), "is too long" },
 		{ SUMMARY_OF_EDGE("\"confidencePermille\": 0.5"), "not a number in range" },
 		{ SUMMARY_OF_EDGE("\"responseP95\": -1"), "not a number in range" },
 		{ SUMMARY_OF_EDGE("\"transport\": \"carrierpigeon\""), "transport" },
@@ -217,6 +295,8 @@ static void survives_every_cut_of_a_frame(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(carries_a_wanted_state),
 	NPT_TEST(carries_a_summary),
+	NPT_TEST(carries_what_is_spoken_and_how_much_is_seen_of_it),
+	NPT_TEST(refuses_tls_that_cannot_be),
 	NPT_TEST(tells_verdicts_of_one_name_apart),
 	NPT_TEST(refuses_a_finding_that_cannot_be),
 	NPT_TEST(refuses_what_is_no_such_message),

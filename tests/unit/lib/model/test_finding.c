@@ -582,6 +582,34 @@ static void a_full_backlog_is_its_clients_finding_too(void)
 }
 
 /* Among many edges of one port: that process, that client, and no other. */
+/* One port, several protocols, which the two ends met in another order; the last is not known yet.
+ */
+static void ends_of_one_port_find_each_other_by_what_they_speak(void)
+{
+	static const char *const protocols[] = { "http1", "websocket", "mysql", "unknown" };
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+
+	for (uint32_t i = 0; i < NPT_ARRAY_SIZE(protocols); i++) {
+		struct npt_edge client, server;
+
+		make_stream(&client, &server);
+		(i % 2 ? slow_reader : full_window)(&client, &server);
+		client.peer.kind = server.peer.kind = NPT_PEER_PROCESS;
+		client.peer.pid = SERVER_PID;
+		server.peer.pid = CLIENT_PID;
+		client.label = i;
+		server.label = (i + 2) % 4;
+		(void)snprintf(client.protocol, sizeof(client.protocol), "%s", protocols[i]);
+		(void)snprintf(server.protocol, sizeof(server.protocol), "%s",
+			       i == 3 ? "redis" : protocols[i]);
+		*npt_report_add_edge(report) = client;
+		*npt_report_add_edge(report) = server;
+	}
+	npt_findings_set(report);
+	for (uint32_t i = 0; i < report->edges_count; i++)
+		NPT_CHECK_INT(report->edges[i].finding.verdict, i / 2 % 2 ? READER : WINDOW);
+}
+
 static void ends_find_each_other(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
@@ -644,6 +672,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(finds_what_the_numbers_say),
 	NPT_TEST(a_full_backlog_is_its_clients_finding_too),
 	NPT_TEST(ends_find_each_other),
+	NPT_TEST(ends_of_one_port_find_each_other_by_what_they_speak),
 	NPT_TEST(sentences_fit),
 };
 NPT_TEST_MAIN(tests)

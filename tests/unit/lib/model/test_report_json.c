@@ -93,7 +93,7 @@ static void a_window_has_the_keys_that_are_fixed(void)
 
 	check_keys(object,
 		   "kind apiVersion start durationMillis instance sequence task edges other "
-		   "lost unavailable sources cost");
+		   "lost unavailable sources tls cost");
 	NPT_CHECK_STR(text_of(object, "kind"), "Window");
 	NPT_CHECK_STR(text_of(object, "apiVersion"), "netprof.io/v1alpha1");
 	NPT_CHECK_STR(text_of(object, "instance"), "i");
@@ -105,6 +105,7 @@ static void a_window_has_the_keys_that_are_fixed(void)
 	check_compact(json_object_get(object, "other"), "{\"edges\":0}");
 	check_compact(json_object_get(object, "lost"), "{\"events\":0,\"edges\":0}");
 	check_compact(json_object_get(object, "unavailable"), "{}");
+	check_compact(json_object_get(object, "tls"), "[]");
 	check_compact(json_object_get(object, "cost"),
 		      "{\"cpuMillis\":0,\"hooksMillis\":0,\"nanosPerOperation\":0,\"memoryKiB\":0,"
 		      "\"degraded\":[]}");
@@ -121,7 +122,7 @@ static void a_report_differs_from_a_window_in_its_kind_only(void)
 	NPT_CHECK_STR(text_of(object, "kind"), "Report");
 	check_keys(object,
 		   "kind apiVersion start durationMillis instance sequence task edges other "
-		   "lost unavailable sources cost");
+		   "lost unavailable sources tls cost");
 	json_decref(object);
 }
 
@@ -136,7 +137,7 @@ static void pod_and_node_are_said_in_a_cluster(void)
 	SET(report->node, "n1");
 	object = json_of(report);
 	check_keys(object, "kind apiVersion start durationMillis instance sequence task pod node "
-			   "edges other lost unavailable sources cost");
+			   "edges other lost unavailable sources tls cost");
 	check_compact(json_object_get(object, "pod"),
 		      "{\"namespace\":\"shop\",\"name\":\"web-1\",\"uid\":\"p\"}");
 	NPT_CHECK_STR(text_of(object, "node"), "n1");
@@ -403,6 +404,112 @@ static void verdicts_are_sorted_from_nothing_to_the_worst(void)
 			  npt_verdict_severity((enum npt_verdict)(i - 1)));
 }
 
+/* --- protocol and TLS --- */
+
+static void what_is_spoken_is_said_as_far_as_it_is_known(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = new_window();
+	struct npt_edge *edge = npt_report_add_edge(report);
+	json_t *object, *said;
+
+	SET(edge->protocol, "http1");
+	edge->protocol_confidence_permille = 990;
+	edge->tls = NPT_TLS_YES;
+	edge->label = 2;
+	SET(edge->tls_facts.version, "1.3");
+	SET(edge->tls_facts.sni, "shop\xff.example");
+	SET(edge->tls_facts.alpn, "h2");
+	SET(edge->tls_facts.cipher, "TLS_AES_128_GCM_SHA256");
+	object = json_of(report);
+	said = json_array_get(json_object_get(object, "edges"), 0);
+	NPT_CHECK_STR(text_of(said, "protocol"), "http1");
+	NPT_CHECK(json_real_value(json_object_get(said, "protocolConfidence")) == 0.99);
+	NPT_CHECK_INT(number_of(said, "label"), 2);
+	NPT_CHECK_STR(text_of(said, "tlsVersion"), "1.3");
+	NPT_CHECK_STR(text_of(said, "sni"), "shop?.example");
+	NPT_CHECK_STR(text_of(said, "alpn"), "h2");
+	NPT_CHECK_STR(text_of(said, "cipher"), "TLS_AES_128_GCM_SHA256");
+	json_decref(object);
+}
+
+static void handshakes_and_calls_are_said_where_there_were_any(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = new_window();
+	struct npt_edge *edge = npt_report_add_edge(report);
+	json_t *object, *said, *handshakes;
+
+	edge->handshakes.count = 3;
+	edge->handshakes.resumed = 2;
+	edge->handshakes.client_certificates = 1;
+	edge->handshakes.failed = 4;
+	SET(edge->handshakes.alerts_sent[0].name, "unknown_ca");
+	edge->handshakes.alerts_sent[0].count = 5;
+	SET(edge->handshakes.alerts_received[0].name, "close_notify");
+	edge->handshakes.alerts_received[0].count = 6;
+	npt_histogram_add(&edge->handshakes.micros, 1500);
+	edge->tls_calls.writes = 7;
+	edge->tls_calls.written_bytes = 70;
+	edge->tls_calls.reads = 8;
+	edge->tls_calls.read_bytes = 80;
+	edge->connections.moved_in = 9;
+	edge->connections.moved_out = 10;
+	object = json_of(report);
+	said = json_array_get(json_object_get(object, "edges"), 0);
+	handshakes = json_object_get(said, "handshakes");
+	check_keys(handshakes, "count resumed clientCertificates failed alerts micros");
+	NPT_CHECK_INT(number_of(handshakes, "count"), 3);
+	NPT_CHECK_INT(number_of(handshakes, "resumed"), 2);
+	NPT_CHECK_INT(number_of(handshakes, "clientCertificates"), 1);
+	NPT_CHECK_INT(number_of(handshakes, "failed"), 4);
+	check_compact(json_object_get(handshakes, "alerts"),
+		      "{\"sent\":{\"unknown_ca\":5},\"received\":{\"close_notify\":6}}");
+	NPT_CHECK_INT(number_of(json_object_get(handshakes, "micros"), "max"), 1500);
+	check_compact(json_object_get(said, "tlsCalls"),
+		      "{\"write\":{\"count\":7,\"bytes\":70},\"read\":{\"count\":8,\"bytes\":80}}");
+	NPT_CHECK_INT(number_of(json_object_get(said, "connections"), "movedIn"), 9);
+	NPT_CHECK_INT(number_of(json_object_get(said, "connections"), "movedOut"), 10);
+	json_decref(object);
+}
+
+static void a_failed_handshake_alone_is_said_too(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = new_window();
+	json_t *object;
+
+	npt_report_add_edge(report)->handshakes.failed = 1;
+	(void)npt_report_add_edge(report);
+	object = json_of(report);
+	NPT_CHECK(json_object_get(json_array_get(json_object_get(object, "edges"), 0),
+				  "handshakes") != NULL);
+	NPT_CHECK(json_object_get(json_array_get(json_object_get(object, "edges"), 1),
+				  "handshakes") == NULL);
+	json_decref(object);
+}
+
+static void each_library_has_a_line(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = new_window();
+	struct npt_tls_use *use = npt_report_add_tls(report);
+	json_t *object;
+
+	use->pid = 42;
+	use->start_ns = 7;
+	SET(use->process, "envoy");
+	SET(use->library, "BoringSSL");
+	SET(use->how, "its handshakes");
+	use->coverage = NPT_COVERAGE_METADATA;
+	SET(use->why, "no symbols");
+	report->tls_other = 3;
+	object = json_of(report);
+	check_compact(
+		json_object_get(object, "tls"),
+		"[{\"pid\":42,\"startNanos\":7,\"process\":\"envoy\",\"library\":\"BoringSSL\","
+		"\"version\":\"\",\"how\":\"its handshakes\",\"coverage\":\"metadata\","
+		"\"why\":\"no symbols\"}]");
+	NPT_CHECK_INT(number_of(object, "tlsOther"), 3);
+	json_decref(object);
+}
+
 /* --- metrics --- */
 
 static void only_what_was_measured_is_a_metric(void)
@@ -572,7 +679,7 @@ static void check_numbers(json_t *value)
 			  json_integer_value(value) <= (json_int_t)NPT_NUMBER_MAX);
 	json_object_foreach(value, key, child)
 	{
-		if (strcmp(key, "confidence") != 0)
+		if (strcmp(key, "confidence") != 0 && strcmp(key, "protocolConfidence") != 0)
 			check_numbers(child);
 	}
 	json_array_foreach(value, i, child) check_numbers(child);
@@ -654,6 +761,10 @@ static const struct npt_test tests[] = {
 	NPT_TEST(resets_waits_and_queues_stand_where_they_belong),
 	NPT_TEST(a_finding_is_a_verdict_how_sure_it_is_and_why),
 	NPT_TEST(verdicts_are_sorted_from_nothing_to_the_worst),
+	NPT_TEST(what_is_spoken_is_said_as_far_as_it_is_known),
+	NPT_TEST(handshakes_and_calls_are_said_where_there_were_any),
+	NPT_TEST(a_failed_handshake_alone_is_said_too),
+	NPT_TEST(each_library_has_a_line),
 	NPT_TEST(only_what_was_measured_is_a_metric),
 	NPT_TEST(bytes_are_said_where_they_mean_something),
 	NPT_TEST(responses_of_which_many_crossed_each_other_are_not_said),

@@ -53,6 +53,17 @@ static void fill(struct npt_edge *edge, uint64_t base)
 	edge->queue.accept_backlog_max = base + 21;
 	edge->queue.syn_backlog = base + 22;
 	edge->queue.listen_drops = base + 23;
+	edge->connections.moved_in = base + 24;
+	edge->connections.moved_out = base + 25;
+	edge->handshakes.count = base + 26;
+	edge->handshakes.resumed = base + 27;
+	edge->handshakes.client_certificates = base + 28;
+	edge->handshakes.failed = base + 29;
+	edge->tls_calls.writes = base + 30;
+	edge->tls_calls.written_bytes = base + 31;
+	edge->tls_calls.reads = base + 32;
+	edge->tls_calls.read_bytes = base + 33;
+	npt_histogram_add(&edge->handshakes.micros, base + 34);
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
 		edge->metrics[i].count = base + i;
 		edge->metrics[i].bytes = base + 2 * i;
@@ -94,6 +105,152 @@ static void counters_and_times_add_up(void)
 		NPT_CHECK_INT(into.metrics[i].micros.sum_micros, 1100 + 2 * i);
 		NPT_CHECK_INT(into.metrics[i].micros.max_micros, 1000 + i);
 	}
+}
+
+static void handshakes_and_calls_add_up(void)
+{
+	struct npt_edge into = { 0 }, later = { 0 };
+
+	fill(&into, 100);
+	fill(&later, 1000);
+	npt_named_count_add(into.handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX, "unknown_ca", 1);
+	npt_named_count_add(later.handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX, "close_notify", 2);
+	npt_named_count_add(later.handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX, "unknown_ca", 3);
+	npt_named_count_add(later.handshakes.alerts_received, NPT_EDGE_ALERTS_MAX, "unknown_ca", 5);
+	npt_edge_merge(&into, &later);
+	NPT_CHECK_INT(into.connections.moved_in, 1148);
+	NPT_CHECK_INT(into.connections.moved_out, 1150);
+	NPT_CHECK_INT(into.handshakes.count, 1152);
+	NPT_CHECK_INT(into.handshakes.resumed, 1154);
+	NPT_CHECK_INT(into.handshakes.client_certificates, 1156);
+	NPT_CHECK_INT(into.handshakes.failed, 1158);
+	NPT_CHECK_INT(into.tls_calls.writes, 1160);
+	NPT_CHECK_INT(into.tls_calls.written_bytes, 1162);
+	NPT_CHECK_INT(into.tls_calls.reads, 1164);
+	NPT_CHECK_INT(into.tls_calls.read_bytes, 1166);
+	NPT_CHECK_INT(into.handshakes.micros.count, 2);
+	NPT_CHECK_INT(into.handshakes.micros.max_micros, 1034);
+	NPT_CHECK_INT(count_of(into.handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX, "unknown_ca"), 4);
+	NPT_CHECK_INT(count_of(into.handshakes.alerts_sent, NPT_EDGE_ALERTS_MAX, "close_notify"),
+		      2);
+	NPT_CHECK_INT(count_of(into.handshakes.alerts_received, NPT_EDGE_ALERTS_MAX, "unknown_ca"),
+		      5);
+}
+
+static void set_label(struct npt_edge *edge, const char *protocol, enum npt_tls tls,
+		      const char *version, const char *sni)
+{
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "%s", protocol);
+	edge->protocol_confidence_permille = npt_protocol_is_known(protocol) ? 900 : 0;
+	edge->tls = tls;
+	(void)snprintf(edge->tls_facts.version, sizeof(edge->tls_facts.version), "%s", version);
+	(void)snprintf(edge->tls_facts.sni, sizeof(edge->tls_facts.sni), "%s", sni);
+}
+
+static void what_is_known_of_an_edge_is_kept_until_something_else_is(void)
+{
+	static const struct {
+		const char *protocol;
+		enum npt_tls tls;
+		const char *version;
+		const char *sni;
+	} cases[][3] = {
+		/* first, later, sum */
+		{ { "unknown", NPT_TLS_UNKNOWN, "", "" },
+		  { "http1", NPT_TLS_YES, "1.3", "a" },
+		  { "http1", NPT_TLS_YES, "1.3", "a" } },
+		{ { "http1", NPT_TLS_YES, "1.3", "a" },
+		  { "unknown", NPT_TLS_UNKNOWN, "", "" },
+		  { "http1", NPT_TLS_YES, "1.3", "a" } },
+		{ { "http1", NPT_TLS_YES, "1.3", "a" },
+		  { "", NPT_TLS_UNKNOWN, "", "" },
+		  { "http1", NPT_TLS_YES, "1.3", "a" } },
+		{ { "http2", NPT_TLS_NO, "1.2", "a" },
+		  { "grpc", NPT_TLS_YES, "1.3", "" },
+		  { "grpc", NPT_TLS_YES, "1.3", "a" } },
+		{ { "", NPT_TLS_UNKNOWN, "", "" },
+		  { "unknown", NPT_TLS_NO, "", "" },
+		  { "unknown", NPT_TLS_NO, "", "" } },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		struct npt_edge edges[3] = { 0 };
+
+		for (size_t k = 0; k < 3; k++)
+			set_label(&edges[k], cases[i][k].protocol, cases[i][k].tls,
+				  cases[i][k].version, cases[i][k].sni);
+		npt_edge_merge(&edges[0], &edges[1]);
+		NPT_CHECK_STR(edges[0].protocol, edges[2].protocol);
+		NPT_CHECK_INT(edges[0].protocol_confidence_permille,
+			      edges[2].protocol_confidence_permille);
+		NPT_CHECK_INT(edges[0].tls, edges[2].tls);
+		NPT_CHECK_STR(edges[0].tls_facts.version, edges[2].tls_facts.version);
+		NPT_CHECK_STR(edges[0].tls_facts.sni, edges[2].tls_facts.sni);
+	}
+}
+
+static void an_edge_whose_protocol_becomes_known_late_stays_one(void)
+{
+	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
+	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
+
+	set_label(edge_of(into, 1, 10), "unknown", NPT_TLS_UNKNOWN, "", "");
+	set_label(edge_of(later, 1, 5), "http1", NPT_TLS_YES, "1.3", "a");
+	edge_of(later, 1, 7)->label = 1;
+	npt_report_merge(into, later);
+	NPT_CHECK_INT(into->edges_count, 2);
+	NPT_CHECK_INT(into->edges[0].sent.bytes, 15);
+	NPT_CHECK_STR(into->edges[0].protocol, "http1");
+	NPT_CHECK_INT(into->edges[1].sent.bytes, 7);
+}
+
+static struct npt_tls_use *use_of(struct npt_report *report, uint32_t pid, uint64_t start_ns,
+				  const char *library, enum npt_tls_coverage coverage)
+{
+	struct npt_tls_use *use = npt_report_add_tls(report);
+
+	use->pid = pid;
+	use->start_ns = start_ns;
+	(void)snprintf(use->library, sizeof(use->library), "%s", library);
+	use->coverage = coverage;
+	return use;
+}
+
+static void a_line_of_tls_is_replaced_by_the_later_one_of_the_same_library(void)
+{
+	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
+	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
+
+	(void)use_of(into, 1, 10, "OpenSSL", NPT_COVERAGE_NONE);
+	(void)use_of(into, 2, 10, "OpenSSL", NPT_COVERAGE_NONE);
+	(void)use_of(later, 1, 10, "GnuTLS", NPT_COVERAGE_FULL);
+	(void)use_of(later, 1, 11, "OpenSSL", NPT_COVERAGE_METADATA);
+	(void)use_of(later, 1, 10, "OpenSSL", NPT_COVERAGE_FULL);
+	later->tls_other = 4;
+	npt_report_merge(into, later);
+	npt_report_merge(into, later);
+	NPT_CHECK_INT(into->tls_count, 4);
+	NPT_CHECK_INT(into->tls[0].coverage, NPT_COVERAGE_FULL);
+	NPT_CHECK_INT(into->tls[1].coverage, NPT_COVERAGE_NONE);
+	NPT_CHECK_STR(into->tls[2].library, "GnuTLS");
+	NPT_CHECK_INT(into->tls[3].start_ns, 11);
+	NPT_CHECK_INT(into->tls_other, 4);
+}
+
+static void lines_of_tls_that_do_not_fit_are_counted(void)
+{
+	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
+	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
+
+	for (uint32_t i = 0; i < NPT_REPORT_TLS_MAX; i++)
+		(void)use_of(into, 1 + i, 0, "OpenSSL", NPT_COVERAGE_FULL);
+	(void)use_of(later, 1000, 0, "OpenSSL", NPT_COVERAGE_FULL);
+	(void)use_of(later, 7, 0, "OpenSSL", NPT_COVERAGE_NONE);
+	npt_report_merge(into, later);
+	npt_report_merge(into, later);
+	NPT_CHECK_INT(into->tls_count, NPT_REPORT_TLS_MAX);
+	NPT_CHECK_INT(into->tls_other, 1);
+	NPT_CHECK_INT(into->tls[6].coverage, NPT_COVERAGE_NONE);
 }
 
 static void what_is_open_and_who_it_is_comes_from_the_later_one(void)
@@ -210,7 +367,7 @@ static void edges_are_the_same_by_process_role_peer_and_transport(void)
 	struct npt_edge edge = { .process = { .pid = 1, .start_ns = 2 },
 				 .role = NPT_ROLE_CLIENT,
 				 .peer = { .port = 80, .pid = 3 } };
-	struct npt_edge others[] = { edge, edge, edge, edge, edge, edge, edge, edge, edge };
+	struct npt_edge others[] = { edge, edge, edge, edge, edge, edge, edge, edge, edge, edge };
 
 	NPT_CHECK(npt_edge_same(&edge, &others[0]));
 	others[0].process.pid++;
@@ -222,6 +379,7 @@ static void edges_are_the_same_by_process_role_peer_and_transport(void)
 	others[6].peer.address[0] = '1';
 	others[7].peer.asked[0] = '1';
 	others[8].transport[0] = 'u';
+	others[9].label++;
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(others); i++) {
 		if (!NPT_CHECK(!npt_edge_same(&edge, &others[i])))
 			printf("edge %zu\n", i);
@@ -232,6 +390,7 @@ static void edges_are_the_same_by_process_role_peer_and_transport(void)
 	others[0].peer.name[0] = 'd';
 	others[0].peer.kind = NPT_PEER_SERVICE;
 	others[0].tls = NPT_TLS_NO;
+	others[0].protocol[0] = 'h';
 	others[0].sent.bytes = 9;
 	NPT_CHECK(npt_edge_same(&edge, &others[0]));
 }
@@ -327,6 +486,11 @@ static void the_sum_does_not_depend_on_how_it_is_grouped(void)
 
 static const struct npt_test tests[] = {
 	NPT_TEST(counters_and_times_add_up),
+	NPT_TEST(handshakes_and_calls_add_up),
+	NPT_TEST(what_is_known_of_an_edge_is_kept_until_something_else_is),
+	NPT_TEST(an_edge_whose_protocol_becomes_known_late_stays_one),
+	NPT_TEST(a_line_of_tls_is_replaced_by_the_later_one_of_the_same_library),
+	NPT_TEST(lines_of_tls_that_do_not_fit_are_counted),
 	NPT_TEST(what_is_open_and_who_it_is_comes_from_the_later_one),
 	NPT_TEST(a_queue_is_as_long_as_it_was_last),
 	NPT_TEST(a_sum_has_no_finding_yet),

@@ -25,7 +25,9 @@ static bool same_head(const struct npt_report *a, const struct npt_report *b)
 	struct npt_report left = *a, right = *b;
 
 	left.edges = right.edges = NULL;
-	return memcmp(&left, &right, sizeof(left)) == 0;
+	left.tls = right.tls = NULL;
+	return memcmp(&left, &right, sizeof(left)) == 0 &&
+	       (a->tls_count == 0 || memcmp(a->tls, b->tls, a->tls_count * sizeof(*a->tls)) == 0);
 }
 
 static void says_again_what_was_said(void)
@@ -55,7 +57,7 @@ static void says_again_what_was_said(void)
 	}
 }
 
-static void keeps_identity_and_counters_of_an_edge_apart(void)
+static void keeps_identity_label_and_counters_of_an_edge_apart(void)
 {
 	uint64_t seed = npt_test_seed();
 	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
@@ -67,9 +69,69 @@ static void keeps_identity_and_counters_of_an_edge_apart(void)
 	NPT_CHECK_INT(npt_edge_from_protobuf(both.data, both.size_bytes, again, NULL), 0);
 	NPT_CHECK_STR(again->peer.name, edge->peer.name);
 	NPT_CHECK_INT(again->sent.bytes, 0);
+	NPT_CHECK_STR(again->protocol, "unknown");
+	NPT_CHECK_INT(again->label, edge->label);
+	npt_edge_label_to_protobuf(edge, &both);
+	NPT_CHECK_INT(npt_edge_from_protobuf(both.data, both.size_bytes, again, NULL), 0);
+	NPT_CHECK_STR(again->protocol, edge->protocol);
+	NPT_CHECK_STR(again->tls_facts.sni, edge->tls_facts.sni);
+	NPT_CHECK_INT(again->handshakes.count, 0);
 	npt_edge_counters_to_protobuf(edge, &both);
 	NPT_CHECK_INT(npt_edge_from_protobuf(both.data, both.size_bytes, again, NULL), 0);
 	NPT_CHECK(memcmp(edge, again, sizeof(*edge)) == 0);
+}
+
+static void has_the_same_identity_whatever_it_turns_out_to_speak(void)
+{
+	uint64_t seed = npt_test_seed();
+	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
+	npt_auto(npt_buffer_done) struct npt_buffer before = NPT_BUFFER(100000);
+	npt_auto(npt_buffer_done) struct npt_buffer after = NPT_BUFFER(100000);
+
+	npt_test_random_edge(&seed, 7, edge);
+	npt_edge_identity_to_protobuf(edge, &before);
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "redis");
+	edge->protocol_confidence_permille = 987;
+	edge->tls = edge->tls == NPT_TLS_YES ? NPT_TLS_NO : NPT_TLS_YES;
+	(void)snprintf(edge->tls_facts.sni, sizeof(edge->tls_facts.sni), "another.example");
+	edge->handshakes.count++;
+	npt_edge_identity_to_protobuf(edge, &after);
+	NPT_CHECK(before.size_bytes == after.size_bytes &&
+		  memcmp(before.data, after.data, after.size_bytes) == 0);
+	edge->label++;
+	npt_buffer_clear(&after);
+	npt_edge_identity_to_protobuf(edge, &after);
+	NPT_CHECK(before.size_bytes != after.size_bytes ||
+		  memcmp(before.data, after.data, after.size_bytes) != 0);
+}
+
+static void takes_the_later_of_two_labels(void)
+{
+	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "http2");
+	(void)snprintf(edge->tls_facts.sni, sizeof(edge->tls_facts.sni), "a.example");
+	edge->tls = NPT_TLS_YES;
+	npt_edge_label_to_protobuf(edge, &out);
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "grpc");
+	(void)snprintf(edge->tls_facts.sni, sizeof(edge->tls_facts.sni), "b.example");
+	npt_edge_label_to_protobuf(edge, &out);
+	memset(edge, 0, sizeof(*edge));
+	NPT_CHECK_INT(npt_edge_from_protobuf(out.data, out.size_bytes, edge, NULL), 0);
+	NPT_CHECK_STR(edge->protocol, "grpc");
+	NPT_CHECK_STR(edge->tls_facts.sni, "b.example");
+	NPT_CHECK_INT(edge->tls, NPT_TLS_YES);
+}
+
+static void says_nothing_of_a_label_that_is_not_known(void)
+{
+	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "unknown");
+	npt_edge_label_to_protobuf(edge, &out);
+	NPT_CHECK_INT(out.size_bytes, 0);
 }
 
 static void is_compact(void)
@@ -102,6 +164,9 @@ static void saturates_numbers_that_json_could_not_carry(void)
 }
 
 /* reset_received, each with a name of one letter */
+/* alert_sent, with a name of one letter */
+#define AN_ALERT    "\xd2\x03\x03\x0a\x01x"
+#define FOUR_ALERTS AN_ALERT AN_ALERT AN_ALERT AN_ALERT
 #define A_RESET     "\xb2\x02\x03\x0a\x01x"
 #define FIVE_RESETS A_RESET A_RESET A_RESET A_RESET A_RESET
 #define SIX_RESETS  FIVE_RESETS A_RESET
@@ -138,6 +203,22 @@ static void refuses_what_no_agent_says(void)
 		CASE("unread bytes 2^53", "\x7a\x0a\xd8\x02\x80\x80\x80\x80\x80\x80\x80\x10"),
 		CASE("reset without a name", "\x7a\x05\xaa\x02\x02\x10\x01"),
 		CASE("six names of resets", "\x7a\x24" SIX_RESETS),
+		CASE("confidence 1001", "\x7a\x04\x88\x03\xe9\x07"),
+		CASE("tls version of 8 bytes", "\x7a\x0b\x92\x03\x08"
+					       "12345678"),
+		CASE("sni with a NUL", "\x7a\x06\x9a\x03\x03"
+				       "a\0b"),
+		CASE("handshakes 2^53", "\x7a\x0a\xb0\x03\x80\x80\x80\x80\x80\x80\x80\x10"),
+		CASE("moved 2^53", "\x7a\x0a\x88\x04\x80\x80\x80\x80\x80\x80\x80\x10"),
+		CASE("alert without a name", "\x7a\x05\xd2\x03\x02\x10\x01"),
+		CASE("five names of alerts", "\x7a\x1e" FOUR_ALERTS AN_ALERT),
+		CASE("handshake in bucket 125", "\x7a\x09\xe2\x03\x06\x3a\x01\x7d\x42\x01\x01"),
+		CASE("coverage 3", "\xc2\x01\x02\x38\x03"),
+		CASE("library of 40 bytes", "\xc2\x01\x2a\x22\x28"
+					    "0123456789012345678901234567890123456789"),
+		CASE("version with a NUL", "\xc2\x01\x05\x2a\x03"
+					   "a\0b"),
+		CASE("tls other 2^53", "\xc8\x01\x80\x80\x80\x80\x80\x80\x80\x10"),
 		CASE("comm of 16 bytes", "\x7a\x12\x22\x10"
 					 "0123456789abcdef"),
 		CASE("comm with a NUL", "\x7a\x05\x22\x03"
@@ -179,6 +260,15 @@ static void accepts_the_nearest_neighbours_of_what_it_refuses(void)
 		CASE("\x7a\x09\xea\x01\x06\x3a\x01\x7c\x42\x01\x01"),
 		CASE("\x7a\x11\x22\x0f"
 		     "0123456789abcde"),
+		CASE("\x7a\x04\x88\x03\xe8\x07"),
+		CASE("\x7a\x0a\x92\x03\x07"
+		     "1234567"),
+		CASE("\x7a\x0a\xb0\x03\xff\xff\xff\xff\xff\xff\xff\x0f"),
+		CASE("\x7a\x18" FOUR_ALERTS),
+		CASE("\x7a\x09\xe2\x03\x06\x3a\x01\x7c\x42\x01\x01"),
+		CASE("\xc2\x01\x02\x38\x02"),
+		CASE("\xc2\x01\x29\x22\x27"
+		     "012345678901234567890123456789012345678"),
 		CASE("\xf8\x07\x01"), /* an unknown field */
 #undef CASE
 	};
@@ -207,6 +297,21 @@ static void refuses_more_than_a_report_can_hold(void)
 	npt_report_free(report);
 }
 
+static void refuses_more_lines_of_tls_than_a_report_can_hold(void)
+{
+	size_t size = 3 * (NPT_REPORT_TLS_MAX + 1);
+	npt_auto_free char *lines = npt_alloc(size, 1);
+	struct npt_report *report = NULL;
+	struct npt_error err = NPT_ERROR_NONE;
+
+	for (size_t i = 0; i < size; i += 3)
+		memcpy(lines + i, "\xc2\x01", 3); /* a line of no bytes */
+	NPT_CHECK_INT(npt_report_from_protobuf(lines, size, &report, &err), -EMSGSIZE);
+	NPT_CHECK_INT(npt_report_from_protobuf(lines, size - 3, &report, &err), 0);
+	NPT_CHECK_INT(report->tls_count, NPT_REPORT_TLS_MAX);
+	npt_report_free(report);
+}
+
 /* Two bytes of message that would become hundreds in memory, four million times. */
 static void does_not_let_a_message_swell(void)
 {
@@ -225,12 +330,16 @@ static void does_not_let_a_message_swell(void)
 
 static const struct npt_test tests[] = {
 	NPT_TEST(says_again_what_was_said),
-	NPT_TEST(keeps_identity_and_counters_of_an_edge_apart),
+	NPT_TEST(keeps_identity_label_and_counters_of_an_edge_apart),
+	NPT_TEST(has_the_same_identity_whatever_it_turns_out_to_speak),
+	NPT_TEST(takes_the_later_of_two_labels),
+	NPT_TEST(says_nothing_of_a_label_that_is_not_known),
 	NPT_TEST(is_compact),
 	NPT_TEST(saturates_numbers_that_json_could_not_carry),
 	NPT_TEST(refuses_what_no_agent_says),
 	NPT_TEST(accepts_the_nearest_neighbours_of_what_it_refuses),
 	NPT_TEST(refuses_more_than_a_report_can_hold),
+	NPT_TEST(refuses_more_lines_of_tls_than_a_report_can_hold),
 	NPT_TEST(does_not_let_a_message_swell),
 };
 NPT_TEST_MAIN(tests)

@@ -58,6 +58,60 @@ static void transports_are_edges_of_their_own(void)
 	NPT_CHECK_INT(now.top_count, 2);
 }
 
+static void labels_are_edges_of_their_own(void)
+{
+	begin();
+	add_edge(&now, 1, 10, NPT_VERDICT_NONE)->label = 1;
+	(void)add_edge(&earlier, 1, 100, NPT_VERDICT_NONE);
+	npt_pod_summary_add(&now, &earlier);
+	NPT_CHECK_INT(now.top_count, 2);
+}
+
+/* An agent that has just begun does not know yet what its predecessor had found out. */
+static void what_an_edge_speaks_is_kept_until_it_is_known_again(void)
+{
+	struct npt_edge_summary *edge;
+
+	begin();
+	(void)snprintf(add_edge(&now, 1, 10, NPT_VERDICT_NONE)->protocol, NPT_PROTOCOL_BYTES,
+		       "unknown");
+	edge = add_edge(&now, 2, 9, NPT_VERDICT_NONE);
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "grpc");
+	edge->tls = NPT_TLS_NO;
+	for (uint32_t pid = 1; pid <= 2; pid++) {
+		edge = add_edge(&earlier, pid, 0, NPT_VERDICT_NONE);
+		(void)snprintf(edge->protocol, sizeof(edge->protocol), "http2");
+		edge->protocol_confidence_permille = 900;
+		edge->tls = NPT_TLS_YES;
+		(void)snprintf(edge->tls_version, sizeof(edge->tls_version), "1.3");
+		(void)snprintf(edge->sni, sizeof(edge->sni), "a.example");
+	}
+	npt_pod_summary_add(&now, &earlier);
+	NPT_CHECK_STR(now.top[0].protocol, "http2");
+	NPT_CHECK_INT(now.top[0].protocol_confidence_permille, 900);
+	NPT_CHECK_INT(now.top[0].tls, NPT_TLS_YES);
+	NPT_CHECK_STR(now.top[0].sni, "a.example");
+	NPT_CHECK_STR(now.top[1].protocol, "grpc");
+	NPT_CHECK_INT(now.top[1].protocol_confidence_permille, 0);
+	NPT_CHECK_INT(now.top[1].tls, NPT_TLS_NO);
+	NPT_CHECK_STR(now.top[1].tls_version, "1.3");
+}
+
+static void what_is_seen_of_tls_is_as_the_later_agent_says(void)
+{
+	begin();
+	earlier.tls_count = 2;
+	earlier.tls[1].processes = 7;
+	npt_pod_summary_add(&now, &earlier);
+	NPT_CHECK_INT(now.tls_count, 2);
+	NPT_CHECK_INT(now.tls[1].processes, 7);
+	now.tls_count = 1;
+	now.tls[0].processes = 3;
+	npt_pod_summary_add(&now, &earlier);
+	NPT_CHECK_INT(now.tls_count, 1);
+	NPT_CHECK_INT(now.tls[0].processes, 3);
+}
+
 static void the_worse_finding_of_an_edge_stays(void)
 {
 	static const struct {
@@ -110,6 +164,9 @@ static void the_worst_of_both_are_listed(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(an_edge_that_both_know_is_one),
 	NPT_TEST(transports_are_edges_of_their_own),
+	NPT_TEST(labels_are_edges_of_their_own),
+	NPT_TEST(what_an_edge_speaks_is_kept_until_it_is_known_again),
+	NPT_TEST(what_is_seen_of_tls_is_as_the_later_agent_says),
 	NPT_TEST(the_worse_finding_of_an_edge_stays),
 	NPT_TEST(the_worst_of_both_are_listed),
 };

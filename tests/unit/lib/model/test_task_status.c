@@ -110,6 +110,11 @@ static void fill_edge(struct npt_edge_summary *edge, char character)
 	FILL(edge->peer.reached, character);
 	FILL(edge->transport, character);
 	FILL(edge->protocol, character);
+	edge->tls = NPT_TLS_YES;
+	FILL(edge->tls_version, character);
+	FILL(edge->sni, character);
+	FILL(edge->alpn, character);
+	FILL(edge->cipher, character);
 	edge->verdict = NPT_VERDICT_NETWORK_DELAY;
 	FILL(edge->finding, character);
 }
@@ -132,6 +137,14 @@ static void fill_all(char character)
 		FILL(it.pods[i].message, character);
 		while (it.summaries[i].top_count < NPT_SUMMARY_EDGES_MAX)
 			fill_edge(add_edge(i, NPT_NUMBER_MAX, NPT_NUMBER_MAX), character);
+		for (size_t j = 0; j < NPT_SUMMARY_TLS_MAX; j++) {
+			struct npt_tls_summary *tls = &it.summaries[i].tls[j];
+
+			FILL(tls->library, character);
+			FILL(tls->version, character);
+			FILL(tls->why, character);
+		}
+		it.summaries[i].tls_count = NPT_SUMMARY_TLS_MAX;
 		for (size_t j = 0; j < NPT_REPORT_UNAVAILABLE_MAX; j++) {
 			struct npt_named_reason *entry = &it.summaries[i].unavailable[j];
 
@@ -308,10 +321,12 @@ static void an_edge_says_who_talks_to_whom_and_how_fast(void)
 	edge->response_micros.p95 = 45;
 	edge->response_micros.p99 = 49;
 	edge->confidence_permille = 870;
+	edge->protocol_confidence_permille = 990;
 	fill_edge(edge, 'x');
 	object = npt_task_status_to_json(&it.status);
 	row = json_array_get(json_object_get(object, "edges"), 0);
-	check_keys(row, "pod process pid container role peer transport protocol tls connections "
+	check_keys(row, "pod process pid container role peer transport protocol "
+			"protocolConfidencePermille tls tlsVersion sni alpn cipher connections "
 			"open failed bytesSent bytesReceived writes reads retransmits drops "
 			"rttMicros writeMicros readMicros responseMicros verdict cause "
 			"confidencePermille finding");
@@ -327,6 +342,79 @@ static void an_edge_says_who_talks_to_whom_and_how_fast(void)
 	NPT_CHECK_STR(text_of(row, "verdict"), "Network");
 	NPT_CHECK_STR(text_of(row, "cause"), "delay");
 	NPT_CHECK_INT(number_of(row, "confidencePermille"), 870);
+	NPT_CHECK_INT(number_of(row, "protocolConfidencePermille"), 990);
+	json_decref(object);
+}
+
+static void what_is_not_known_of_an_edge_is_left_out(void)
+{
+	static const char *const keys[] = { "protocol", "protocolConfidencePermille",
+					    "tls",      "tlsVersion",
+					    "sni",      "alpn",
+					    "cipher" };
+	json_t *object, *row;
+
+	begin(1);
+	(void)snprintf(add_edge(0, 1, 2)->protocol, NPT_PROTOCOL_BYTES, "unknown");
+	object = npt_task_status_to_json(&it.status);
+	row = json_array_get(json_object_get(object, "edges"), 0);
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(keys); i++)
+		NPT_CHECK(json_object_get(row, keys[i]) == NULL);
+	json_decref(object);
+}
+
+static void a_pod_says_how_much_is_seen_of_its_tls(void)
+{
+	json_t *object, *pods, *line;
+
+	begin(2);
+	it.summaries[0].tls[0] = (struct npt_tls_summary){ .library = "Go crypto/tls",
+							   .version = "1.24",
+							   .coverage = NPT_COVERAGE_METADATA,
+							   .why = "because",
+							   .processes = 3 };
+	it.summaries[0].tls[1] =
+		(struct npt_tls_summary){ .library = "OpenSSL", .coverage = NPT_COVERAGE_FULL };
+	it.summaries[0].tls_count = 2;
+	object = npt_task_status_to_json(&it.status);
+	pods = json_object_get(object, "pods");
+	line = json_array_get(json_object_get(json_array_get(pods, 0), "tls"), 0);
+	check_keys(line, "library version coverage why processes");
+	NPT_CHECK_STR(text_of(line, "library"), "Go crypto/tls");
+	NPT_CHECK_STR(text_of(line, "version"), "1.24");
+	NPT_CHECK_STR(text_of(line, "coverage"), "metadata");
+	NPT_CHECK_STR(text_of(line, "why"), "because");
+	NPT_CHECK_INT(number_of(line, "processes"), 3);
+	line = json_array_get(json_object_get(json_array_get(pods, 0), "tls"), 1);
+	check_keys(line, "library coverage processes");
+	NPT_CHECK(json_object_get(json_array_get(pods, 1), "tls") == NULL);
+	json_decref(object);
+}
+
+/* Pods are worth more than what is seen of their TLS. */
+static void lines_of_tls_go_before_pods_do(void)
+{
+	json_t *object, *pods;
+	size_t with_tls = 0;
+
+	begin(100);
+	for (size_t i = 0; i < 100; i++) {
+		for (size_t j = 0; j < NPT_SUMMARY_TLS_MAX; j++)
+			FILL(it.summaries[i].tls[j].why, 'x');
+		it.summaries[i].tls_count = NPT_SUMMARY_TLS_MAX;
+	}
+	object = npt_task_status_to_json(&it.status);
+	pods = json_object_get(object, "pods");
+	NPT_CHECK_INT(json_array_size(pods), 100);
+	NPT_CHECK(size_of(object) <= NPT_STATUS_BYTES_MAX);
+	for (size_t i = 0; i < 100; i++) {
+		bool has_tls = json_object_get(json_array_get(pods, i), "tls") != NULL;
+
+		NPT_CHECK(!has_tls || with_tls == i);
+		with_tls += has_tls;
+	}
+	NPT_CHECK(with_tls > 20 && with_tls < 100);
+	NPT_CHECK(strstr(text_of(object, "message"), "Truncated") != NULL);
 	json_decref(object);
 }
 
@@ -582,7 +670,7 @@ static void layers_that_nobody_has_are_named(void)
 
 	begin(2);
 	for (size_t i = 0; i < NPT_LAYER_COUNT; i++)
-		it.status.layers[i] = i != NPT_LAYER_REQUESTS;
+		it.status.layers[i] = true;
 	for (size_t i = 0; i < 2; i++) {
 		struct npt_named_reason *entry = &it.summaries[i].unavailable[0];
 
@@ -591,8 +679,8 @@ static void layers_that_nobody_has_are_named(void)
 	}
 	object = npt_task_status_to_json(&it.status);
 	unavailable = json_object_get(object, "unavailable");
-	check_keys(unavailable, "Protocol TLS drops-0 drops-1");
-	NPT_CHECK_STR(text_of(unavailable, "TLS"), "this version does not have the layer");
+	check_keys(unavailable, "Requests drops-0 drops-1");
+	NPT_CHECK_STR(text_of(unavailable, "Requests"), "this version does not have the layer");
 	NPT_CHECK_STR(text_of(unavailable, "drops-1"), "this kernel says none");
 	json_decref(object);
 }
@@ -642,6 +730,9 @@ static const struct npt_test tests[] = {
 	NPT_TEST(lists_the_ten_edges_with_most_bytes),
 	NPT_TEST(the_worst_finding_comes_before_the_most_bytes),
 	NPT_TEST(an_edge_says_who_talks_to_whom_and_how_fast),
+	NPT_TEST(what_is_not_known_of_an_edge_is_left_out),
+	NPT_TEST(a_pod_says_how_much_is_seen_of_its_tls),
+	NPT_TEST(lines_of_tls_go_before_pods_do),
 	NPT_TEST(what_an_edge_does_not_have_is_not_said),
 	NPT_TEST(the_finding_is_the_worst_of_all_edges_and_says_whose_it_is),
 	NPT_TEST(of_a_server_the_finding_names_the_client_first),

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A port that speaks several protocols has an edge for each, and no count is lost or doubled by that."""
+import json
+import pathlib
+import sys
+
+import pytest
+
+from support import SEED, Agent, Program, needs_root
+
+pytestmark = needs_root
+SPEAKERS = pathlib.Path(__file__).with_name("speakers.py")
+PORT = 18999
+
+
+@pytest.mark.parametrize("round_of", range(2))
+def test_labels_move_connections_and_no_counts(namespaces, round_of):
+    print("seed", SEED, "(repeat with NPT_SEED)")
+    talks = Program("ip", "netns", "exec", namespaces.near, sys.executable, str(SPEAKERS),
+                    str(SEED + round_of))
+    agent = None
+    try:
+        assert talks.line() == "ready"
+        agent = Agent("--netns", f"/run/netns/{namespaces.near}")
+        talks.say()
+        truth = json.loads(talks.line())
+        report = agent.report()
+        talks.say()
+    finally:
+        for program in filter(None, (agent, talks)):
+            program.end()
+    for role, there, back in (("client", "asked", "answered"), ("server", "answered", "asked")):
+        edges = [edge for edge in report["edges"]
+                 if edge["role"] == role and edge["peer"]["port"] == PORT and edge["transport"] == "tcp"]
+        assert {edge["protocol"] for edge in edges} - {"unknown"} == {"http1", "redis"}
+        assert len({edge["protocol"] for edge in edges}) == len(edges), "one edge for each label"
+        counts = [edge["connections"] for edge in edges]
+        assert sum(count["opened"] for count in counts) == truth["connections"]
+        assert sum(count["closed"] for count in counts) == truth["connections"]
+        for count in counts:
+            assert count["open"] == 0
+            assert count["opened"] + count.get("movedIn", 0) == count["closed"] + count.get("movedOut", 0)
+        assert sum(edge["sent"]["bytes"] for edge in edges) == truth[there]
+        assert sum(edge["received"]["bytes"] for edge in edges) == truth[back]
+        assert sum(edge["read"]["bytes"] for edge in edges) == truth[back]
+    both = [edge for edge in report["edges"] if edge["peer"]["port"] == PORT]
+    assert sum(edge["write"]["count"] for edge in both) == truth["writes"]
+    assert report["lost"] == {"events": 0, "edges": 0}

@@ -1,0 +1,3 @@
+module npt/tests/bench/sites_go
+
+go 1.22
