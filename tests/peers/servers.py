@@ -246,6 +246,15 @@ class Client(Traffic):
         return [f"{role}: {total[there]} {there}, {total[other]} {other}; not {wanted}, 0"]
 
 
+def wrong_between(report, line):
+    """What one end says otherwise than the other: both are in the namespace."""
+    if line.loose or line.idle:
+        return []
+    client, server = (seen(report, line, role)[1] for role in ("client", "server"))
+    ends = (client["sent"], client["received"]), (server["received"], server["sent"])
+    return [] if ends[0] == ends[1] and min(ends[0]) > 0 else [f"client and server: {ends}"]
+
+
 def perform(world, lines, order):
     """Runs the clients of the lines with the agent beside; (report, {line: what is wrong of its sums})."""
     clients, agent = [], None
@@ -261,7 +270,9 @@ def perform(world, lines, order):
         for client in clients:
             client.say()
             moved[client].append(client.truth())
-        wrong = {client.of: client.wrong(report, order, moved[client]) for client in clients}
+        wrong = {line: wrong_between(report, line) for line in lines}
+        for client in clients:
+            wrong[client.of] += client.wrong(report, order, moved[client])
         for client in clients:
             client.bye()
         return report, wrong

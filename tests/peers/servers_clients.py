@@ -23,8 +23,10 @@ import sys
 LOOPBACK = "127.0.0.1"
 TIMEOUT_SECONDS = 20
 PIDFD_GETFD = 438
+QUIC_SETTLES_SECONDS = 0.1  # acknowledgements, session tickets: what comes after an answer
 FOLDER = pathlib.Path(".")
 CHILDREN = []
+ENDS = []  # what says goodbye, where a server would otherwise go on asking for its client
 DATAGRAMS = {"sent": 0, "received": 0}  # of those who use UDP, by their own count
 
 
@@ -75,6 +77,7 @@ def program(port, *command):
     command = [part.replace("PORT", str(port)).replace("FOLDER", str(FOLDER)) for part in command]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     CHILDREN.append(child.pid)
+    ENDS.append(lambda: child.communicate(timeout=TIMEOUT_SECONDS))
 
     def ask(number):
         child.stdin.write("ok\n")
@@ -339,12 +342,14 @@ def quic(port):
         reader, writer = await connection.create_stream()
         writer.write(said)
         writer.write_eof()
-        return await reader.read()
+        heard = await reader.read()
+        await asyncio.sleep(QUIC_SETTLES_SECONDS)
+        return heard
 
     def ask(number):
         assert loop.run_until_complete(echo(b"message %d" % number)) == b"message %d" % number
 
-    ask.connected = connected  # which would close it if it went
+    ENDS.append(lambda: loop.run_until_complete(connected.__aexit__(None, None, None)))
     return ask
 
 
@@ -400,7 +405,9 @@ def main():
     sys.stdin.readline()
     print(json.dumps(moved(port)), flush=True)
     sys.stdin.readline()
-    os._exit(0)  # libraries' threads are of no interest any more; children end with their input
+    for end in ENDS:
+        end()
+    os._exit(0)  # libraries' threads are of no interest any more
 
 
 CLIENTS = {client.__name__: client for client in (

@@ -24,11 +24,11 @@ func serveGRPC(port string, _ []string) error {
 }
 
 func askGRPC(port string, _ []string) error {
-	return askPerLine(func() (func() error, error) {
+	return askPerLine(func() (func() error, func(), error) {
 		plain := grpc.WithTransportCredentials(insecure.NewCredentials())
 		connection, err := grpc.NewClient("127.0.0.1:"+port, plain)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		client := grpc_health_v1.NewHealthClient(connection)
 		return func() error {
@@ -37,6 +37,6 @@ func askGRPC(port string, _ []string) error {
 				err = fmt.Errorf("status %v", answer.Status)
 			}
 			return err
-		}, nil
+		}, func() { _ = connection.Close() }, nil
 	})
 }

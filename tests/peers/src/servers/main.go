@@ -22,14 +22,15 @@ var commands = map[string]func(port string, arguments []string) error{
 	"quic-client": askQUIC,
 }
 
-// Calls ask, which is made at the first line, for each line of the standard input.
-func askPerLine(open func() (func() error, error)) error {
+// Calls ask, which is made at the first line, for each line of the standard input; then end.
+func askPerLine(open func() (ask func() error, end func(), err error)) error {
 	var ask func() error
+	end := func() {}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		var err error
 		if ask == nil {
-			if ask, err = open(); err != nil {
+			if ask, end, err = open(); err != nil {
 				return err
 			}
 		}
@@ -38,6 +39,7 @@ func askPerLine(open func() (func() error, error)) error {
 		}
 		fmt.Println("ok")
 	}
+	end()
 	return lines.Err()
 }
 

@@ -63,13 +63,14 @@ func askOnce(connection *quic.Conn) error {
 }
 
 func askQUIC(port string, _ []string) error {
-	return askPerLine(func() (func() error, error) {
+	return askPerLine(func() (func() error, func(), error) {
 		// The test's own server on loopback: its certificate is nobody's business.
 		secrets := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{quicALPN}}
 		connection, err := quic.DialAddr(context.Background(), "127.0.0.1:"+port, secrets, nil)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return func() error { return askOnce(connection) }, nil
+		end := func() { _ = connection.CloseWithError(0, "") }
+		return func() error { return askOnce(connection) }, end, nil
 	})
 }
