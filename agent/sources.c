@@ -93,10 +93,8 @@ static void describe_protocol(const struct npt_probe_abilities *can,
 		return;
 	}
 	npt_report_set_source(report, "protocol",
-			      can->packets
-				      ? "first bytes of messages: skb_copy_datagram_iovec, "
-					"tcp_sendmsg_locked or inet_sendmsg"
-				      : "first bytes of messages: buffers of reads and writes");
+			      "first bytes of messages: skb_copy_datagram_iovec, "
+			      "tcp_sendmsg_locked or inet_sendmsg");
 }
 
 struct source {

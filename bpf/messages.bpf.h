@@ -10,9 +10,9 @@
  * BTF since there is any), once per packet's buffer that is copied to a program, of every socket of
  * the node: there the whole segment is to be seen, however little of it the program asks for,
  * whatever way it came (with the handshake's last ACK, in half-closed states, before the
- * measurement began). The packet's pages need bpf_dynptr_from_skb (6.12+); before it, what a read
- * has brought is read from the program's buffer, as it is of datagrams. What is not seen: splice()
- * and zero-copy reads.
+ * measurement began). The packet's pages need bpf_dynptr_from_skb (6.12+);
+ * without it there is no layer Protocol. Datagrams are read from the program's buffer. What is not
+ * seen: splice() and zero-copy reads.
  *
  * A message is what one side sends until the other does. Chunks know their sequence numbers, so a
  * MSG_PEEK, a partial read or a retransmission brings no byte twice.
@@ -34,8 +34,6 @@ enum npt_call_shape {
 
 /* By number; the agent fills it for its architecture. */
 const volatile __u8 npt_call_shapes[512] = {};
-/* Whether npt_copied is attached. */
-const volatile bool npt_sees_packets = true;
 
 struct npt_user_msghdr {
 	__u64 name;
@@ -274,9 +272,8 @@ static __always_inline bool npt_chunk_of_call(struct npt_chunk *chunk, __u32 byt
 	return true;
 }
 
-/* Without packets, or a hook at the begin of writes: the program's buffer, after the call. */
-static __noinline int npt_message_after_call(struct sock *sk, struct npt_conn *conn, __u32 bytes,
-					     bool sent)
+/* Without a hook at the begin of writes: the program's buffer, after the call. */
+static __noinline int npt_message_after_call(struct sock *sk, struct npt_conn *conn, __u32 bytes)
 {
 	struct npt_chunk chunk = {};
 	struct tcp_sock *tp;
@@ -286,8 +283,8 @@ static __noinline int npt_message_after_call(struct sock *sk, struct npt_conn *c
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || !npt_chunk_of_call(&chunk, bytes))
 		return 0;
-	chunk.seq = (sent ? tp->write_seq : tp->copied_seq) - bytes;
-	npt_message_take(conn, &chunk, NULL, sent);
+	chunk.seq = tp->write_seq - bytes;
+	npt_message_take(conn, &chunk, NULL, true);
 	npt_conn_label(conn, sk);
 	return 0;
 }

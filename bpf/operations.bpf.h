@@ -72,7 +72,7 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 	if (!slot || result <= 0)
 		return;
 	if (npt_layer_protocol && !npt_sees_write_begin && !npt_is_understood(conn)) {
-		npt_message_after_call(sk, conn, (__u32)result, true);
+		npt_message_after_call(sk, conn, (__u32)result);
 		slot = npt_slot(conn->slot);
 		if (!slot)
 			return;
@@ -146,8 +146,6 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 	bool read = result > 0 && !(flags & (MSG_PEEK | MSG_ERRQUEUE));
 	struct npt_bpf_slot *slot;
 
-	if (npt_layer_protocol && !npt_sees_packets && read && !npt_is_understood(conn))
-		npt_message_after_call(sk, conn, (__u32)result, false);
 	slot = npt_operation_slot(sk, conn);
 	if (!slot || !read)
 		return;

@@ -248,7 +248,6 @@ static void set_constants(struct npt_probe *probe)
 		rodata->npt_call_shapes[shaped_calls[i].number] = shaped_calls[i].shape;
 	rodata->npt_layer_operations = probe->options.operations;
 	rodata->npt_layer_protocol = probe->options.protocol && probe->abilities.messages;
-	rodata->npt_sees_packets = probe->abilities.packets;
 	rodata->npt_splice_number = SYS_splice;
 	rodata->npt_sendto_number = SYS_sendto;
 	rodata->npt_sendmsg_number = SYS_sendmsg;
