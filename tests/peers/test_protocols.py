@@ -62,7 +62,8 @@ def lines_of(wrong):
     return {line.name: problems for line, problems in wrong.items() if problems}
 
 
-@pytest.mark.parametrize("order", [BEFORE, AFTER])
+# After comes first: then what the servers say to each other begins while they are looked at, too.
+@pytest.mark.parametrize("order", [AFTER, BEFORE])
 def test_what_is_spoken_is_named(scene_and_world, order, label_counts):
     scene, world = scene_and_world
     proof = scene.proof(world) if scene.proof else {}
