@@ -86,8 +86,7 @@ static void describe_protocol(const struct npt_probe_abilities *can,
 	if (!layers->protocol)
 		why = layers->protocol_off;
 	else if (!can->messages)
-		why = "the kernel lacks what shows the bytes of messages: layer Operations, or "
-		      "bpf_dynptr_from_skb for tracing (6.12+)";
+		why = "the kernel lacks bpf_dynptr_from_skb for tracing (6.12+)";
 	if (why) {
 		npt_report_set_unavailable(report, "protocol", why);
 		npt_report_set_unavailable(report, "tls", why);

@@ -201,7 +201,10 @@ static __always_inline bool npt_is_understood(const struct npt_conn *conn)
 	return conn->classified.final && !(conn->flags & NPT_CONN_HANDSHAKE);
 }
 
-/* The program's memory behind an iterator of the kernel's; false if it is other memory. */
+/*
+ * The program's memory behind an iterator of the kernel's; false if it is other memory. Pointers
+ * are read as numbers: older verifiers refuse to count on from one whose type they know.
+ */
 static __always_inline bool npt_chunk_of_iterator(struct npt_chunk *chunk, struct msghdr *msg)
 {
 	struct iov_iter *iter = &msg->msg_iter;
@@ -212,7 +215,7 @@ static __always_inline bool npt_chunk_of_iterator(struct npt_chunk *chunk, struc
 	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
 	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
 		chunk->kind = NPT_CHUNK_USER;
-		chunk->user = iter->ubuf;
+		chunk->user = BPF_CORE_READ(iter, ubuf);
 		return true;
 	}
 	if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC))
@@ -220,9 +223,9 @@ static __always_inline bool npt_chunk_of_iterator(struct npt_chunk *chunk, struc
 	chunk->kind = NPT_CHUNK_COPIED_VECTOR;
 	chunk->vectors = iter->nr_segs;
 	if (bpf_core_field_exists(iter->__iov))
-		chunk->user = iter->__iov;
+		chunk->user = BPF_CORE_READ(iter, __iov);
 	else
-		chunk->user = ((struct iov_iter___before_6_4 *)iter)->iov;
+		chunk->user = BPF_CORE_READ((struct iov_iter___before_6_4 *)iter, iov);
 	return true;
 }
 

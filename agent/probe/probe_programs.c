@@ -153,7 +153,7 @@ static void look_at_messages(struct npt_probe *probe)
 
 	abilities->packets = can_read_packets(probe->features);
 	abilities->messages =
-		probe->options.operations || (abilities->packets && abilities->write_begin);
+		abilities->packets && (probe->options.operations || abilities->write_begin);
 }
 
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err)

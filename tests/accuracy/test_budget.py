@@ -23,6 +23,7 @@ STEP = re.compile(r"since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.+): "
 PATIENCE = 3  # NPT_BUDGET_PATIENCE
 SECONDS = 40  # at most, until all steps are taken; 13 if nothing stalls
 OPERATIONS = {"sock_send_length", "sock_recv_length", "tcp_sendmsg_locked", "tcp_rcv_space_adjust",
+              "skb_copy_datagram_iovec",
               "sk_data_ready"}
 SWITCHED_OFF = "switched off to keep to the budget; cost.degraded says when"
 

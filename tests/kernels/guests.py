@@ -13,7 +13,7 @@ import time
 
 import fetch
 
-LIMIT_SECONDS = 240
+LIMIT_SECONDS = 600  # each start of an agent is a second of its verifier, many more in emulation
 MACHINES = {
     "amd64": ["qemu-system-x86_64", "-cpu", "max"],
     "arm64": ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57"],
