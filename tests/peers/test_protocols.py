@@ -37,9 +37,12 @@ def wrong_labels(scene, report, order):
             for edge in edges:
                 found = edge["protocol"], edge["tls"]
                 told = line.tls if found[0] != "unknown" or found[1] != "unknown" else "unknown"
+                moved = edge["sent"]["bytes"], edge["received"]["bytes"]
+                if found[0] == "unknown" and not any(moved):
+                    continue  # where nothing was said nothing is known
                 if found[0] not in line.labels(order) or found[1] != told:
                     wanted = "/".join(sorted(line.labels(order))), line.tls
-                    wrong.setdefault(line, []).append(f"{role}: {found}, not {wanted}")
+                    wrong.setdefault(line, []).append(f"{role}: {found}, not {wanted}; moved {moved}")
     return wrong
 
 
