@@ -42,8 +42,8 @@ class Measured(Agent):
 
     def finish(self):
         self.child.send_signal(2)
-        lines, errors = self.child.communicate(timeout=30)
-        assert self.child.returncode == 0, errors
+        lines = self.child.stdout.read()  # communicate() would lose what line() has read ahead
+        assert self.child.wait(30) == 0, self.child.stderr.read()
         *windows, self.report = map(json.loads, lines.splitlines())
         self.windows += windows
         return self.report
