@@ -32,7 +32,6 @@ BEFORE, AFTER = "before", "after"  # the connection is older than the measuremen
 # Why a protocol may stay unknown on a connection that is joined in its middle.
 BINARY = "its messages begin with lengths and numbers only; what tells them apart was said at the start"
 ENCRYPTED = "what is inside of TLS was told by its handshake"
-POOLED = "proxies keep their connections to each other, whenever the client came"
 CIPHERED = "after the handshake every byte is random"
 
 
@@ -185,9 +184,10 @@ class World:
             key.chmod(0o644)
         if owner:
             mine = self.folder / f"{owner}.key"
-            shutil.copy(key, mine)
-            shutil.chown(mine, owner, owner)
-            mine.chmod(0o600)
+            if not mine.exists():  # a server may be reading it
+                shutil.copy(key, mine)
+                shutil.chown(mine, owner, owner)
+                mine.chmod(0o600)
             return mine, certificate
         return key, certificate
 

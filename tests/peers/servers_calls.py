@@ -11,7 +11,6 @@ DNS, DNS_BEHIND = 18621, 18622
 SMTP, SMTP_STARTTLS = 18631, 18632
 SSH = 18641
 
-REFERS = "its frames begin with lengths and numbers, and its headers refer to earlier ones"
 LATE = "what acknowledges the last datagrams may come when the client has been asked already"
 
 COREFILE = """.:{port} {{
@@ -79,9 +78,8 @@ def start_ssh(world):
 
 SCENES = [
     Scene("grpc", start_grpc, (
-        Line(GRPC_GO, "grpc", client="grpc", middle=REFERS),
-        Line(GRPC_PYTHON, "grpc", client="program", arguments=(PEERS_GO, "grpc-client", "PORT"),
-             middle=REFERS),
+        Line(GRPC_GO, "grpc", client="grpc"),
+        Line(GRPC_PYTHON, "grpc", client="program", arguments=(PEERS_GO, "grpc-client", "PORT")),
     )),
     Scene("quic", start_quic, (
         Line(QUIC_GO, "quic", "yes", ("quic",), CIPHERED, "udp", client="quic", loose=LATE),

@@ -92,7 +92,8 @@ def http(port, *words):
     import httpx
 
     scheme = "https" if "tls" in words else "http"
-    client = httpx.Client(http1="1" in words or "2" not in words, http2="2" in words,
+    limits = httpx.Limits(keepalive_expiry=None)  # however long the agent takes to begin
+    client = httpx.Client(limits=limits, http1="1" in words or "2" not in words, http2="2" in words,
                           verify=trusting() if "tls" in words else False, timeout=TIMEOUT_SECONDS)
 
     def ask(number):

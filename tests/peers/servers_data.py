@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 
-from servers import BINARY, ENCRYPTED, Line, Scene
+from servers import ENCRYPTED, Line, Scene
 
 POSTGRESQL, POSTGRESQL_PREPARED, POSTGRESQL_TLS = 18201, 18202, 18203
 MYSQL, MYSQL_TLS = 18211, 18212
@@ -74,7 +74,7 @@ SCENES = [
              arguments=("require",)),
     )),
     Scene("mysql", start_mysql, (
-        Line(MYSQL, "mysql", client="mysql", middle=BINARY),
+        Line(MYSQL, "mysql", client="mysql"),
         # The server greets before TLS begins.
         Line(MYSQL_TLS, "mysql", "yes", ("mysql",), ENCRYPTED, client="mysql", arguments=("tls",)),
     )),

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import servers_web
-from servers import CACHE, ENCRYPTED, HERE, PEERS_GO, POOLED, Line, Scene
+from servers import CACHE, ENCRYPTED, HERE, PEERS_GO, Line, Scene
 
 HTTP, V1, V2, V2_TLS, V2_REDIS = 18401, 18402, 18403, 18404, 18405
 HTTP_BEHIND, V1_BEHIND, V2_BEHIND, V2_TLS_BEHIND, V2_REDIS_BEHIND = 18411, 18412, 18413, 18414, 18415
@@ -150,10 +150,10 @@ SCENES = [
     )),
     Scene("mesh", start_mesh, (
         Line(MESH_HTTP, "http1", client="http"),
-        Line(MESH_HTTP_MTLS, "http2", "yes", ("http2",), ENCRYPTED, idle=POOLED),
+        Line(MESH_HTTP_MTLS, "http2", "yes", ("http2",), ENCRYPTED),
         Line(MESH_PROGRAM, "http1"),
-        Line(MESH_GRPC, "grpc", client="grpc", middle=servers_web.COMPRESSED),
-        Line(MESH_GRPC_MTLS, "grpc", "yes", ("http2",), ENCRYPTED, idle=POOLED),
-        Line(MESH_GRPC_PROGRAM, "grpc", middle=servers_web.COMPRESSED),
+        Line(MESH_GRPC, "grpc", client="grpc"),
+        Line(MESH_GRPC_MTLS, "grpc", "yes", ("http2",), ENCRYPTED),
+        Line(MESH_GRPC_PROGRAM, "grpc"),
     )),
 ]

@@ -88,18 +88,18 @@ def start_zookeeper(world):
 
 SCENES = [
     Scene("kafka", start_kafka, (
-        Line(KAFKA, "kafka", client="kafka", middle=BINARY, loose=SEVERAL),
+        Line(KAFKA, "kafka", client="kafka", loose=SEVERAL),
         Line(KAFKA_CONTROLLER, "kafka", middle=BINARY, idle=HEARTBEAT),
     )),
-    Scene("rabbitmq", start_rabbitmq, (Line(AMQP, "amqp", client="amqp", middle=BINARY),)),
+    Scene("rabbitmq", start_rabbitmq, (Line(AMQP, "amqp", client="amqp"),)),
     Scene("nats", start_nats, (
         Line(NATS, "nats", client="nats"),
         # The server introduces itself before TLS begins.
         Line(NATS_TLS, "nats", "yes", ("nats",), ENCRYPTED, client="nats", arguments=("tls",)),
     )),
     Scene("mqtt", start_mqtt, (
-        Line(MQTT311, "mqtt", client="mqtt", arguments=("3.1.1",), middle=BINARY),
-        Line(MQTT5, "mqtt", client="mqtt", arguments=("5",), middle=BINARY),
+        Line(MQTT311, "mqtt", client="mqtt", arguments=("3.1.1",)),
+        Line(MQTT5, "mqtt", client="mqtt", arguments=("5",)),
     )),
-    Scene("zookeeper", start_zookeeper, (Line(ZOOKEEPER, "zookeeper", client="zookeeper", middle=BINARY),)),
+    Scene("zookeeper", start_zookeeper, (Line(ZOOKEEPER, "zookeeper", client="zookeeper"),)),
 ]
