@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from support import (AGENT, HERE, SEED, Agent, Program, Traffic, add_up, check_end, check_healthy,
-                     duplicates_received, measure, needs_root, nft, nft_dropped, sees_drops,
+                     duplicates_received, measure, needs_root, netstat, nft, nft_dropped, sees_drops,
                      wait_until_closed)
 
 pytestmark = needs_root
@@ -53,12 +53,25 @@ def test_older_connections_have_roles_and_pairs(namespaces):
     assert all(edge["connections"]["opened"] == 0 for edge in report["edges"])
 
 
-def check_drops(seen, by_firewall, duplicates):
-    """Nothing but what the firewall dropped, and duplicates."""
+def check_drops(seen, by_firewall, counted):
+    """Nothing but what the firewall dropped, and what TCP of this namespace counts itself:
+    duplicates, and, on a machine that is short of memory, what it had no room for."""
     drops = dict(seen["drops"])
     assert drops.pop("NETFILTER_DROP", 0) == by_firewall
-    assert drops.pop("TCP_OLD_DATA", 0) + drops.pop("TCP_OLD_SEQUENCE", 0) == duplicates
+    assert drops.pop("TCP_OLD_DATA", 0) + drops.pop("TCP_OLD_SEQUENCE", 0) == counted["duplicates"]
+    assert drops.pop("PROTO_MEM", 0) == counted["no room"]
+    assert drops.pop("TCP_RFC7323_PAWS", 0) == counted["old timestamps"]
+    assert (drops.pop("TCP_OFO_QUEUE_PRUNE", 0) > 0) == (counted["prunes"] > 0)
     assert drops == {}
+
+
+def counted_by_tcp(namespace):
+    return {
+        "duplicates": duplicates_received(namespace),
+        "no room": netstat(namespace, "TCPRcvQDrop") + netstat(namespace, "TCPOFODrop"),
+        "old timestamps": netstat(namespace, "PAWSEstab"),
+        "prunes": netstat(namespace, "OfoPruned"),
+    }
 
 
 DROP_RULE = """table ip npt {{
@@ -88,7 +101,7 @@ def test_loss_by_a_firewall(namespaces, hook):
             wait_until_closed(name)
         dropped = nft_dropped(where)
         near_report, far_report = [agent.report() for agent in agents]
-        duplicates = [duplicates_received(name) for name in (namespaces.near, namespaces.far)]
+        counted = [counted_by_tcp(name) for name in (namespaces.near, namespaces.far)]
         near.bye()
         far.bye()
     finally:
@@ -100,8 +113,8 @@ def test_loss_by_a_firewall(namespaces, hook):
     if hook == "input":  # on the way out TCP learns of it at once: the segment was never sent
         assert near_seen["retransmits"] > 0
     if sees_drops(near_report):
-        check_drops(near_seen, dropped if hook == "output" else 0, duplicates[0])
-        check_drops(far_seen, dropped if hook == "input" else 0, duplicates[1])
+        check_drops(near_seen, dropped if hook == "output" else 0, counted[0])
+        check_drops(far_seen, dropped if hook == "input" else 0, counted[1])
 
 
 def test_a_connect_that_times_out(namespaces):

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -155,8 +156,8 @@ void elf_image_symbols(struct elf_image *image, const char *name, const char *na
 int elf_image_open(const void *bytes, size_t size_bytes)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
-	ssize_t written = fd < 0 ? -1 : write(fd, bytes, size_bytes);
 
-	assert(written == (ssize_t)size_bytes);
+	if (fd < 0 || write(fd, bytes, size_bytes) != (ssize_t)size_bytes)
+		abort();
 	return fd;
 }
