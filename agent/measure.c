@@ -108,6 +108,7 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 	struct npt_probe_options options = {
 		.operations = measure->options.operations,
 		.protocol = measure->options.protocol,
+		.tls = measure->options.protocol && measure->options.tls,
 		.no_trampolines = measure->options.no_trampolines,
 	};
 	int r = npt_probe_open(&measure->probe, measure->features, &options, err);

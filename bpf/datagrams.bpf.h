@@ -147,7 +147,7 @@ static __noinline __u32 npt_datagram_slot(struct npt_conn *conn,
 		return conn->slot;
 	if (conn->slot != NPT_SLOT_NONE) {
 		conn->flags |= NPT_CONN_MANY;
-		__builtin_memset(&conn->classified, 0, sizeof(conn->classified));
+		__builtin_memset(&conn->dialog.classified, 0, sizeof(conn->dialog.classified));
 	}
 	conn->slot = npt_datagram_edge(conn, destination);
 	conn->peer_port = destination->port;

@@ -208,12 +208,14 @@ static __always_inline bool npt_tls_begins(struct npt_conn *conn, bool sent)
 {
 	struct npt_tls_stream *stream = &conn->tls_streams[sent];
 
-	if (conn->tls_id || conn->message.bytes[0] != NPT_TLS_HANDSHAKE)
+	if (conn->tls_id || conn->dialog.message.bytes[0] != NPT_TLS_HANDSHAKE)
 		return false;
 	conn->tls_id = bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 0xff);
 	conn->flags |= NPT_CONN_HANDSHAKE;
 	stream->flags = NPT_STREAM_STARTED;
-	stream->seq = conn->message_seq;
+	stream->seq = conn->dialog.seq;
+	if (npt_layer_tls) /* of a library that the process may have loaded just now */
+		npt_tls_process_tell(bpf_get_current_pid_tgid() >> 32, conn->scope);
 	return true;
 }
 

@@ -172,7 +172,7 @@ enum npt_bpf_tls {
 /* By slot, beside it: what is spoken, and the calls of TLS libraries. */
 struct npt_bpf_speech {
 	__u32 label;
-	__u32 padding;
+	__u32 generation; /* of the slot: who kept its number sees that it is another edge's */
 	__u64 moved_in; /* connections that came from, or went to, another label's edge */
 	__u64 moved_out;
 	__u64 tls_writes;
@@ -200,7 +200,9 @@ enum npt_bpf_loss {
 	NPT_LOSS_PROCESS = 2,   /* a process without its names */
 	NPT_LOSS_TASK = 3,      /* no task storage: an operation without its time */
 	NPT_LOSS_HANDSHAKE = 4, /* no room for a record of a TLS handshake */
-	NPT_LOSS_COUNT = 5,
+	NPT_LOSS_TLS_CALL = 5,  /* calls of TLS libraries whose result made no sense */
+	NPT_LOSS_TLS_PROCESS = 6, /* no room to tell that a process is to be looked at */
+	NPT_LOSS_COUNT = 7,
 };
 
 /* What a walk of the socket storage map does. */
@@ -246,3 +248,27 @@ struct npt_bpf_tls_event {
 	__u16 padding;
 	__u8 bytes[NPT_TLS_PIECE_BYTES];
 };
+
+/*
+ * A process whose TLS libraries are to be looked at: it was seen for the first time, is the child of
+ * one that was told, or begins a TLS handshake (not more often than every NPT_TLS_PROCESS_AGAIN_NS).
+ */
+#define NPT_TLS_PROCESS_AGAIN_NS 200000000ULL
+
+struct npt_bpf_tls_process {
+	__u32 pid;
+	__u32 scope;
+};
+
+/* The cookie of a probe in a TLS library: how the function says how many bytes it has moved. */
+enum npt_bpf_tls_form {
+	NPT_TLS_RETURNS_BYTES = 1, /* f(session, buffer, size): the bytes, or <= 0 */
+	/*
+	 * f(session, buffer, size, bytes) or f(session, buffer, size, flags, bytes): 1 if there are
+	 * any. Which of the two is seen by the fourth argument: an address or a small number.
+	 */
+	NPT_TLS_RETURNS_ONE = 2,
+};
+#define NPT_TLS_COOKIE(form, writes)  ((__u64)(form) | (__u64)(writes) << 8)
+#define NPT_TLS_COOKIE_FORM(cookie)   ((cookie) & 0xff)
+#define NPT_TLS_COOKIE_WRITES(cookie) ((cookie) >> 8 & 1)

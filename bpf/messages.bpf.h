@@ -62,26 +62,27 @@ static __always_inline bool npt_begins_stream(const struct npt_conn *conn, bool 
 	return seq == (by_client ? conn->client_seq : conn->server_seq);
 }
 
-static __always_inline void npt_message_begin(struct npt_conn *conn, __u32 seq, __u8 flags)
+static __always_inline void npt_message_begin(struct npt_dialog *dialog, __u32 seq, __u8 flags)
 {
-	__builtin_memset(&conn->message.bytes, 0, sizeof(conn->message.bytes));
-	conn->message.size = 0;
-	conn->message.length = 0;
-	conn->message.flags = flags;
-	conn->message.padding = 0;
-	conn->message_seq = seq;
+	__builtin_memset(&dialog->message.bytes, 0, sizeof(dialog->message.bytes));
+	dialog->message.size = 0;
+	dialog->message.length = 0;
+	dialog->message.flags = flags;
+	dialog->message.padding = 0;
+	dialog->seq = seq;
 }
 
 /* Adds what the chunk has of the message's first bytes; false if nothing is new. */
-static __always_inline bool npt_message_gather(struct npt_conn *conn, const struct npt_chunk *chunk,
+static __always_inline bool npt_message_gather(struct npt_dialog *dialog,
+					       const struct npt_chunk *chunk,
 					       struct sk_buff *packet)
 {
-	struct npt_bpf_message *message = &conn->message;
-	__u32 gathered = 0, size = chunk->seq + chunk->size - conn->message_seq;
+	struct npt_bpf_message *message = &dialog->message;
+	__u32 gathered = 0, size = chunk->seq + chunk->size - dialog->seq;
 
 	for (int i = 0; i < NPT_CHUNK_VECTORS; i++) {
 		__u32 length = message->length;
-		__u32 offset = conn->message_seq + length - chunk->seq, got;
+		__u32 offset = dialog->seq + length - chunk->seq, got;
 
 		if (length >= NPT_MESSAGE_BYTES || (__s32)offset < 0)
 			break;
@@ -104,7 +105,7 @@ static __always_inline bool npt_message_gather(struct npt_conn *conn, const stru
 /* The label of what was heard so far, 0 if it is too early for one. */
 static __always_inline __u32 npt_heard(struct npt_conn *conn)
 {
-	const struct npt_bpf_classified *classified = &conn->classified;
+	const struct npt_bpf_classified *classified = &conn->dialog.classified;
 	__u32 final = classified->final ? NPT_LABEL_FINAL : 0;
 
 	if (classified->protocol == NPT_PROTOCOL_UNKNOWN)
@@ -124,40 +125,50 @@ static __always_inline __u32 npt_heard(struct npt_conn *conn)
 }
 
 /* A prefix was told off: the message proper begins behind it. */
-static __always_inline bool npt_message_skip(struct npt_conn *conn)
+static __always_inline bool npt_message_skip(struct npt_dialog *dialog)
 {
-	__u32 skip = conn->classified.skip;
+	__u32 skip = dialog->classified.skip;
 
 	if (!skip)
 		return false;
-	conn->classified.skip = 0;
-	npt_message_begin(conn, conn->message_seq + skip, conn->message.flags & ~NPT_MESSAGE_MORE);
+	dialog->classified.skip = 0;
+	npt_message_begin(dialog, dialog->seq + skip, dialog->message.flags & ~NPT_MESSAGE_MORE);
 	return true;
 }
 
-static __always_inline void npt_message_look(struct npt_conn *conn, const struct npt_chunk *chunk,
-					     struct sk_buff *packet, bool sent)
+/* True if the classifier has looked. begins: at the first byte that goes this way. */
+static __always_inline bool npt_message_look(struct npt_dialog *dialog,
+					     const struct npt_chunk *chunk, struct sk_buff *packet,
+					     bool sent, __u8 from, bool begins)
 {
-	struct npt_bpf_message *message = &conn->message;
-	__u32 heard;
+	struct npt_bpf_message *message = &dialog->message;
 
-	if (conn->message_sent != sent + 1) {
-		conn->message_sent = sent + 1;
-		npt_message_begin(conn, chunk->seq,
-				  npt_begins_stream(conn, sent, chunk->seq) ? NPT_MESSAGE_FIRST
-									    : 0);
+	if (dialog->sent != sent + 1) {
+		dialog->sent = sent + 1;
+		npt_message_begin(dialog, chunk->seq, begins ? NPT_MESSAGE_FIRST : 0);
 	}
-	message->from = npt_message_from(conn, sent);
+	message->from = from;
 	for (int i = 0; i < 3; i++) {
-		if (!npt_message_gather(conn, chunk, packet))
-			return;
+		if (!npt_message_gather(dialog, chunk, packet))
+			return i > 0;
 		if (message->length == NPT_MESSAGE_BYTES && message->padding++ >= NPT_MESSAGE_CALLS)
-			return;
-		npt_protocol_next(&conn->classified, message);
+			return i > 0;
+		npt_protocol_next(&dialog->classified, message);
 		message->flags |= NPT_MESSAGE_MORE;
-		if (!npt_message_skip(conn))
+		if (!npt_message_skip(dialog))
 			break;
 	}
+	return true;
+}
+
+static __always_inline void npt_message_hear(struct npt_conn *conn, const struct npt_chunk *chunk,
+					     struct sk_buff *packet, bool sent)
+{
+	__u32 heard;
+
+	if (!npt_message_look(&conn->dialog, chunk, packet, sent, npt_message_from(conn, sent),
+			      npt_begins_stream(conn, sent, chunk->seq)))
+		return;
 	heard = npt_heard(conn);
 	if (heard)
 		conn->heard = heard;
@@ -173,10 +184,10 @@ static __noinline int npt_tls_catch_up(struct npt_conn *conn, __u32 seq, bool se
 
 	if (!conn)
 		return 0;
-	gathered.user = conn->message.bytes;
-	gathered.seq = conn->message_seq;
-	gathered.size = seq - conn->message_seq;
-	if (gathered.size <= conn->message.length)
+	gathered.user = conn->dialog.message.bytes;
+	gathered.seq = conn->dialog.seq;
+	gathered.size = seq - conn->dialog.seq;
+	if (gathered.size <= conn->dialog.message.length)
 		npt_tls_follow(conn, &gathered, NULL, sent);
 	return 0;
 }
@@ -184,8 +195,8 @@ static __noinline int npt_tls_catch_up(struct npt_conn *conn, __u32 seq, bool se
 static __always_inline void npt_message_take(struct npt_conn *conn, const struct npt_chunk *chunk,
 					     struct sk_buff *packet, bool sent)
 {
-	if (!conn->classified.final)
-		npt_message_look(conn, chunk, packet, sent);
+	if (!conn->dialog.classified.final)
+		npt_message_hear(conn, chunk, packet, sent);
 	if (conn->tls != NPT_BPF_TLS_YES)
 		return;
 	if (npt_tls_begins(conn, sent))
@@ -196,7 +207,7 @@ static __always_inline void npt_message_take(struct npt_conn *conn, const struct
 /* Nothing more to learn from what this connection says. */
 static __always_inline bool npt_is_understood(const struct npt_conn *conn)
 {
-	return conn->classified.final && !(conn->flags & NPT_CONN_HANDSHAKE);
+	return conn->dialog.classified.final && !(conn->flags & NPT_CONN_HANDSHAKE);
 }
 
 /*
@@ -297,11 +308,11 @@ static __noinline int npt_datagram_heard(struct sock *sk, struct npt_conn *conn,
 
 	if (!sk || !conn || !npt_chunk_of_call(&chunk, bytes))
 		return 0;
-	npt_message_begin(conn, 0, NPT_MESSAGE_FIRST | NPT_MESSAGE_DATAGRAM);
-	conn->message.from = npt_message_from(conn, sent);
-	if (!npt_message_gather(conn, &chunk, NULL))
+	npt_message_begin(&conn->dialog, 0, NPT_MESSAGE_FIRST | NPT_MESSAGE_DATAGRAM);
+	conn->dialog.message.from = npt_message_from(conn, sent);
+	if (!npt_message_gather(&conn->dialog, &chunk, NULL))
 		return 0;
-	npt_protocol_next_datagram(&conn->classified, &conn->message);
+	npt_protocol_next_datagram(&conn->dialog.classified, &conn->dialog.message);
 	conn->heard = npt_heard(conn);
 	npt_conn_label(conn, sk);
 	return 0;
@@ -324,15 +335,4 @@ static __always_inline void npt_message_of_packet(struct sock *sk, struct npt_co
 	chunk.size = skb->len - (__u32)offset;
 	chunk.packet_offset = (__u32)offset;
 	npt_message_take(conn, &chunk, skb, false);
-}
-
-SEC("tp_btf/skb_copy_datagram_iovec")
-int BPF_PROG(npt_copied, struct sk_buff *skb, int bytes)
-{
-	struct sock *sk = skb->sk;
-	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
-
-	if (conn && !npt_is_understood(conn) && !(conn->flags & NPT_CONN_DATAGRAM))
-		npt_message_of_packet(sk, conn, skb);
-	return 0;
 }

@@ -14,6 +14,7 @@
 #include "bpf/lifecycle.bpf.h"
 #include "bpf/messages.bpf.h"
 #include "bpf/slices.bpf.h"
+#include "bpf/tls_calls.bpf.h"
 #include "bpf/turns.bpf.h"
 
 static __always_inline struct npt_bpf_slot *npt_operation_slot(struct sock *sk,
@@ -59,6 +60,8 @@ int BPF_PROG(npt_write_begin, struct sock *sk, struct msghdr *msg)
 		npt_write_begins(sk, conn);
 	if (npt_layer_protocol)
 		npt_message_sent(sk, conn, msg);
+	if (npt_layer_tls)
+		npt_tls_sent(sk, conn, msg);
 	return 0;
 }
 
@@ -151,6 +154,8 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 		return;
 	if (npt_layer_protocol && conn->heard) {
 		npt_conn_relabel(conn, sk);
+		if (npt_layer_tls)
+			npt_tls_moved(conn);
 		slot = npt_slot(conn->slot);
 		if (!slot)
 			return;
@@ -233,5 +238,20 @@ int BPF_PROG(npt_data_ready, struct sock *sk)
 		conn->request_ns = now_ns;
 	else
 		npt_turn_client_data(conn, tp, now_ns);
+	return 0;
+}
+
+SEC("tp_btf/skb_copy_datagram_iovec")
+int BPF_PROG(npt_copied, struct sk_buff *skb, int bytes)
+{
+	struct sock *sk = skb->sk;
+	struct npt_conn *conn = sk ? npt_conn_of(sk) : NULL;
+
+	if (!conn || (conn->flags & NPT_CONN_DATAGRAM))
+		return 0;
+	if (!npt_is_understood(conn))
+		npt_message_of_packet(sk, conn, skb);
+	if (npt_layer_tls)
+		npt_tls_received(conn);
 	return 0;
 }

@@ -14,6 +14,26 @@ static __always_inline void npt_process_key(struct npt_bpf_process_key *key,
 	key->scope = scope;
 }
 
+/* Its TLS libraries are to be looked at; in the context of anybody. */
+static __noinline int npt_tls_process_tell(__u32 pid, __u32 scope)
+{
+	__u64 now_ns = bpf_ktime_get_ns(), *told_ns = bpf_map_lookup_elem(&npt_tls_told, &pid);
+	struct npt_bpf_tls_process *event;
+
+	if (told_ns && now_ns - *told_ns < NPT_TLS_PROCESS_AGAIN_NS)
+		return 0;
+	bpf_map_update_elem(&npt_tls_told, &pid, &now_ns, BPF_ANY);
+	event = bpf_ringbuf_reserve(&npt_tls_processes, sizeof(*event), 0);
+	if (!event) {
+		npt_count_loss(NPT_LOSS_TLS_PROCESS);
+		return 0;
+	}
+	event->pid = pid;
+	event->scope = scope;
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
 /* Names of a process that is seen for the first time; cgroup_id is 0 if it is not the current. */
 static __noinline int npt_process_remember(const struct npt_bpf_process_key *key,
 					   struct task_struct *task, __u64 cgroup_id)
@@ -33,6 +53,8 @@ static __noinline int npt_process_remember(const struct npt_bpf_process_key *key
 	if (bpf_map_update_elem(&npt_processes, key, &process, BPF_NOEXIST) &&
 	    !bpf_map_lookup_elem(&npt_processes, key))
 		npt_count_loss(NPT_LOSS_PROCESS);
+	if (npt_layer_tls)
+		npt_tls_process_tell(key->pid, key->scope);
 	return 0;
 }
 

@@ -134,7 +134,7 @@ static __always_inline struct sock *npt_accepted(struct task_struct *task, long 
 }
 
 /* What a copy of an entry holds: all but what it says, so that it fits on the stack. */
-#define NPT_CONN_COPIED __builtin_offsetof(struct npt_conn, message)
+#define NPT_CONN_COPIED __builtin_offsetof(struct npt_conn, dialog)
 
 /*
  * A copy of the socket's entry, by plain reads: the way to it that helpers know asks for a pointer

@@ -36,6 +36,18 @@ struct npt_tls_stream {
 };
 
 /*
+ * What two sides say to each other, as far as it is looked at: the message that is under way, and
+ * what came of it. 64 bytes of other fields must follow the message's bytes.
+ */
+struct npt_dialog {
+	struct npt_bpf_message message;
+	__u32 seq; /* of its first byte */
+	__u8 sent; /* its direction + 1; 0: there was none yet */
+	__u8 padding[3];
+	struct npt_bpf_classified classified;
+};
+
+/*
  * What we keep with a socket. reported_* are the values of the socket that are in its edge already;
  * an exchange makes them the new ones, so that two walkers at once add every byte once.
  */
@@ -79,19 +91,14 @@ struct npt_conn {
 	struct npt_bpf_code_count early_drops[2];
 	__u64 early_drops_other;
 	__u64 early_drops_unspecified;
-	/* The message that is under way; 64 bytes of other fields must follow its bytes. */
-	struct npt_bpf_message message;
-	__u32 message_seq; /* of its first byte */
-	__u8 message_sent; /* its direction + 1; 0: there was none yet */
-	__u8 tls;          /* enum npt_bpf_tls */
-	__u16 padding_speech;
-	struct npt_bpf_classified classified;
+	struct npt_dialog dialog;
 	__u32 heard; /* a label that its edge is not looked at for yet; 0: none */
-	__u32 padding_heard;
-	__u64 tls_id;                         /* of events that tell of its handshake */
+	__u8 tls;    /* enum npt_bpf_tls */
+	__u8 padding_speech[3];
+	__u64 tls_id; /* of a TLS connection: of events of its handshake, for calls of libraries */
 	struct npt_tls_stream tls_streams[2]; /* received, sent */
 };
-_Static_assert(sizeof(struct npt_conn) - __builtin_offsetof(struct npt_conn, message_seq) >=
+_Static_assert(sizeof(struct npt_conn) - __builtin_offsetof(struct npt_conn, dialog.seq) >=
 		       NPT_MESSAGE_BYTES,
 	       "the verifier sees a read of 64 bytes behind those that are there already");
 _Static_assert(__builtin_offsetof(struct npt_conn, role) ==
@@ -134,6 +141,20 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } npt_tls_events SEC(".maps");
+
+/* Processes whose TLS libraries are to be looked at: struct npt_bpf_tls_process. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} npt_tls_processes SEC(".maps");
+
+/* Those that were told already, and when last (CLOCK_MONOTONIC): pid -> ns. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u64);
+} npt_tls_told SEC(".maps");
 
 /* By slot. */
 struct {
@@ -254,6 +275,7 @@ const volatile bool npt_sees_write_begin = true;
 /* Which layers are on. */
 const volatile bool npt_layer_operations = true;
 const volatile bool npt_layer_protocol = true;
+const volatile bool npt_layer_tls = false;
 
 /* Set by the agent while it runs. */
 __u32 npt_walk_mode = NPT_WALK_FLUSH;

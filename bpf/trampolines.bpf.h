@@ -23,6 +23,8 @@ static __always_inline int npt_trampoline_write(struct socket *socket, struct ms
 		npt_write_begins(sk, conn);
 	if (npt_layer_protocol)
 		npt_message_sent(sk, conn, msg);
+	if (npt_layer_tls)
+		npt_tls_sent(sk, conn, msg);
 	return 0;
 }
 

@@ -172,6 +172,7 @@ void npt_probe_close(struct npt_probe *probe)
 	for (int i = NPT_PROBE_HOOKS_MAX - 1; i >= 0; i--)
 		(void)bpf_link__destroy(probe->hooks[i]);
 	ring_buffer__free(probe->tls_events);
+	ring_buffer__free(probe->tls_processes);
 	if (probe->slots)
 		(void)munmap(probe->slots, SLOTS_BYTES);
 	if (probe->queues)

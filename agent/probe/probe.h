@@ -31,11 +31,14 @@ struct npt_probe_abilities {
 	bool tail_loss;      /* tcp_retransmit_skb */
 	bool packets;        /* received bytes are read from packets (dynptrs in tracing, 6.12+) */
 	bool messages;       /* what is spoken is seen, by whatever way */
+	bool tls_calls;      /* probes in libraries can be set (uprobe.multi, 6.6+) */
+	bool tls_sessions;   /* one probe sees begin and result (uprobe.session, 6.13+) */
 };
 
 struct npt_probe_options {
 	bool operations;     /* reads and writes; Base alone has no hook on them */
 	bool protocol;       /* the first bytes of messages */
+	bool tls;            /* calls of TLS libraries; needs protocol */
 	bool no_trampolines; /* as if this host refused them: for tests and comparisons */
 };
 
@@ -91,6 +94,23 @@ void npt_probe_read_tls(struct npt_probe *probe, npt_probe_tell_tls *tell, void 
  */
 void npt_probe_name_inner(struct npt_probe *probe, uint32_t slot, uint32_t protocol,
 			  uint32_t confidence_percent);
+/* Programs for probes in TLS libraries (bpf/tls_calls.bpf.h). */
+enum npt_tls_program {
+	NPT_TLS_PROGRAM_CALL,  /* for uprobe.session; cookies: NPT_TLS_COOKIE() */
+	NPT_TLS_PROGRAM_BEGIN, /* for uprobe.multi, and END as its return probe; same cookies */
+	NPT_TLS_PROGRAM_END,
+	NPT_TLS_PROGRAM_GO_WRITE, /* for uprobe.multi; no cookie */
+	NPT_TLS_PROGRAM_FREE,     /* for uprobe.multi; no cookie */
+	NPT_TLS_PROGRAMS,
+};
+/* Its descriptor, borrowed; -1: this kernel has no use for it, or the layer TLS is off. */
+int npt_probe_tls_program(const struct npt_probe *probe, enum npt_tls_program program);
+/* Readable when there is a process whose libraries are to be looked at; -1: the layer is off. */
+int npt_probe_tls_processes_fd(const struct npt_probe *probe);
+/* Tells all that came since the last call; the same process may be told again. */
+typedef void npt_probe_tell_process(void *context, uint32_t pid, uint32_t scope);
+void npt_probe_read_tls_processes(struct npt_probe *probe, npt_probe_tell_process *tell,
+				  void *context);
 /* As many, of the same numbers. */
 const struct npt_bpf_speech *npt_probe_speeches(const struct npt_probe *probe);
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,

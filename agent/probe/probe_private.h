@@ -20,7 +20,7 @@ enum npt_probe_link {
 	NPT_LINK_COUNT,
 };
 
-#define NPT_PROBE_HOOKS_MAX 32
+#define NPT_PROBE_HOOKS_MAX 40
 
 struct npt_probe {
 	const struct npt_features *features;
@@ -33,6 +33,9 @@ struct npt_probe {
 	struct ring_buffer *tls_events; /* NULL without the layer Protocol */
 	npt_probe_tell_tls *tell_tls;   /* while events are read */
 	void *tell_context;
+	struct ring_buffer *tls_processes; /* NULL without the layer TLS */
+	npt_probe_tell_process *tell_process;
+	void *tell_process_context;
 	struct npt_probe_options options;
 	struct npt_probe_abilities abilities;
 	uint64_t sockets_max; /* in any fold */

@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 
 #include "agent/probe/probe_private.h"
+#include "agent/probe/uprobe_multi.h"
 #include "lib/core/alloc.h"
 
 /* enum npt_call_kind in bpf/slices.bpf.h. */
@@ -156,6 +157,14 @@ static void look_at_messages(struct npt_probe *probe)
 		abilities->packets && (probe->options.operations || abilities->write_begin);
 }
 
+static void look_at_tls_calls(struct npt_probe *probe)
+{
+	struct npt_probe_abilities *abilities = &probe->abilities;
+
+	abilities->tls_calls = abilities->messages && npt_uprobe_multi_is_there();
+	abilities->tls_sessions = abilities->tls_calls && npt_uprobe_session_is_there();
+}
+
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
 {
 	int r;
@@ -177,6 +186,8 @@ int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
 		r = 0;
 	if (r >= 0 && probe->options.protocol)
 		look_at_messages(probe);
+	if (r >= 0 && probe->options.tls)
+		look_at_tls_calls(probe);
 	return r;
 }
 
@@ -223,6 +234,7 @@ static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROB
 		{ programs->npt_close_begin, trampolines && function(probe, NPT_FUNCTION_RELEASE) },
 		{ programs->npt_data_ready, operations && can->data_ready },
 		{ programs->npt_copied, protocol && can->packets },
+		{ programs->npt_tls_fork, protocol && can->tls_calls },
 		{ programs->npt_write_begin, begins && !can->trampolines },
 		{ programs->npt_send_begin, begins && can->trampolines },
 		{ programs->npt_send6_begin,
@@ -248,6 +260,7 @@ static void set_constants(struct npt_probe *probe)
 		rodata->npt_call_shapes[shaped_calls[i].number] = shaped_calls[i].shape;
 	rodata->npt_layer_operations = probe->options.operations;
 	rodata->npt_layer_protocol = probe->options.protocol && probe->abilities.messages;
+	rodata->npt_layer_tls = probe->options.tls && probe->abilities.tls_calls;
 	rodata->npt_splice_number = SYS_splice;
 	rodata->npt_sendto_number = SYS_sendto;
 	rodata->npt_sendmsg_number = SYS_sendmsg;
@@ -265,6 +278,37 @@ static void set_constants(struct npt_probe *probe)
 	rodata->npt_sees_write_begin = probe->abilities.write_begin;
 }
 
+/* These are attached by the process, to its libraries; our libbpf knows no section's name for it. */
+static void choose_tls_calls(struct npt_probe *probe)
+{
+	const struct npt_probe_abilities *can = &probe->abilities;
+	struct npt_bpf_measure *skeleton = probe->skeleton;
+	const struct {
+		struct bpf_program *program;
+		bool wanted;
+		int attach_type;
+	} all[] = {
+		{ skeleton->progs.npt_tls_call, can->tls_sessions, NPT_ATTACH_UPROBE_SESSION },
+		{ skeleton->progs.npt_tls_call_begin, can->tls_calls && !can->tls_sessions,
+		  NPT_ATTACH_UPROBE_MULTI },
+		{ skeleton->progs.npt_tls_call_end, can->tls_calls && !can->tls_sessions,
+		  NPT_ATTACH_UPROBE_MULTI },
+		{ skeleton->progs.npt_tls_go_write, can->tls_calls, NPT_ATTACH_UPROBE_MULTI },
+		{ skeleton->progs.npt_tls_free, can->tls_calls, NPT_ATTACH_UPROBE_MULTI },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(all); i++) {
+		(void)bpf_program__set_autoload(all[i].program, all[i].wanted);
+		(void)bpf_program__set_expected_attach_type(all[i].program,
+							    (enum bpf_attach_type)all[i].attach_type);
+	}
+	if (can->tls_calls)
+		return;
+	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_sessions, 1);
+	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_told, 1);
+	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_processes, (__u32)sysconf(_SC_PAGESIZE));
+}
+
 void npt_probe_choose(struct npt_probe *probe)
 {
 	struct npt_bpf_measure *skeleton = probe->skeleton;
@@ -276,6 +320,7 @@ void npt_probe_choose(struct npt_probe *probe)
 		(void)bpf_program__set_autoload(choices[i].program, choices[i].wanted);
 	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_enter, slices);
 	(void)bpf_program__set_autoload(skeleton->progs.npt_sys_exit, slices);
+	choose_tls_calls(probe);
 	set_constants(probe);
 }
 

@@ -160,7 +160,9 @@ void npt_probe_free_slots(struct npt_probe *probe, uint32_t scope)
 			continue;
 		memset(&probe->slots[i], 0, sizeof(probe->slots[i]));
 		memset(&probe->queues[i], 0, sizeof(probe->queues[i]));
-		memset(&probe->speeches[i], 0, sizeof(probe->speeches[i]));
+		probe->speeches[i] = (struct npt_bpf_speech){
+			.generation = probe->speeches[i].generation + 1,
+		};
 		probe->slots[i].ever_used = 1;
 		(void)bpf_map_update_elem(free_fd, NULL, &i, BPF_ANY);
 	}

@@ -19,6 +19,16 @@ static int take_event(void *context, void *data, size_t size_bytes)
 	return 0;
 }
 
+static int take_process(void *context, void *data, size_t size_bytes)
+{
+	struct npt_probe *probe = context;
+	const struct npt_bpf_tls_process *process = data;
+
+	if (size_bytes >= sizeof(*process))
+		probe->tell_process(probe->tell_process_context, process->pid, process->scope);
+	return 0;
+}
+
 int npt_probe_open_tls(struct npt_probe *probe, struct npt_error *err)
 {
 	if (!probe->options.protocol)
@@ -28,7 +38,45 @@ int npt_probe_open_tls(struct npt_probe *probe, struct npt_error *err)
 	if (!probe->tls_events)
 		return npt_error_set(err, errno, "cannot read TLS handshakes: %s",
 				     npt_errno_name(errno));
+	if (!probe->skeleton->rodata->npt_layer_tls)
+		return 0;
+	probe->tls_processes =
+		ring_buffer__new(bpf_map__fd(probe->skeleton->maps.npt_tls_processes), take_process,
+				 probe, NULL);
+	if (!probe->tls_processes)
+		return npt_error_set(err, errno, "cannot read which processes use TLS: %s",
+				     npt_errno_name(errno));
 	return 0;
+}
+
+int npt_probe_tls_program(const struct npt_probe *probe, enum npt_tls_program program)
+{
+	const __typeof__(probe->skeleton->progs) *programs = &probe->skeleton->progs;
+	const struct bpf_program *const all[NPT_TLS_PROGRAMS] = {
+		[NPT_TLS_PROGRAM_CALL] = programs->npt_tls_call,
+		[NPT_TLS_PROGRAM_BEGIN] = programs->npt_tls_call_begin,
+		[NPT_TLS_PROGRAM_END] = programs->npt_tls_call_end,
+		[NPT_TLS_PROGRAM_GO_WRITE] = programs->npt_tls_go_write,
+		[NPT_TLS_PROGRAM_FREE] = programs->npt_tls_free,
+	};
+	int fd = program < NPT_TLS_PROGRAMS ? bpf_program__fd(all[program]) : -1;
+
+	return fd < 0 ? -1 : fd;
+}
+
+int npt_probe_tls_processes_fd(const struct npt_probe *probe)
+{
+	return probe->tls_processes ? ring_buffer__epoll_fd(probe->tls_processes) : -1;
+}
+
+void npt_probe_read_tls_processes(struct npt_probe *probe, npt_probe_tell_process *tell,
+				  void *context)
+{
+	if (!probe->tls_processes)
+		return;
+	probe->tell_process = tell;
+	probe->tell_process_context = context;
+	(void)ring_buffer__consume(probe->tls_processes);
 }
 
 void npt_probe_read_tls(struct npt_probe *probe, npt_probe_tell_tls *tell, void *context)
