@@ -165,7 +165,7 @@ static void add(const struct chooser *chooser, const struct npt_tls_probe *wante
 	probe->offset += site->offset;
 	probe->stepped = is_stepped(chooser, site);
 	(void)snprintf(probe->function, sizeof(probe->function), "%.*s%s",
-		       (int)(sizeof(probe->function) - sizeof(place)), wanted->function, place);
+		       (int)(sizeof(probe->function) - 1 - strlen(place)), wanted->function, place);
 	say(probes->how, "%s (%s)", probe->function, npt_uprobe_name(site->how));
 	probes->count++;
 }
