@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A file that says what it likes about itself: what is found is in code and in the file, and no
- * more is read than the budget.
+ * more is read than the budget; probes are on instructions that take one.
  */
+#include <elf.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 #include <unistd.h>
 
 #include "agent/tls/elf_file.h"
+#include "agent/tls/instruction.h"
 #include "agent/tls/library.h"
+#include "agent/tls/probes.h"
 #include "lib/core/alloc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -55,6 +58,29 @@ static void check_reader(int fd, size_t size)
 	must(npt_elf_bytes_read(elf) <= NPT_ELF_BUDGET_BYTES);
 }
 
+static void check_probes(const struct npt_tls_library *library, int fd, const uint8_t *data,
+			 size_t size)
+{
+	static const struct npt_tls_probes_options options = { .long_nops = true };
+	enum npt_architecture architecture =
+		library->machine == EM_AARCH64 ? NPT_ARCHITECTURE_ARM64 : NPT_ARCHITECTURE_X86_64;
+	struct npt_instruction instruction;
+	struct npt_tls_probes probes;
+
+	npt_tls_probes_choose(library, fd, &options, &probes);
+	must(probes.count <= NPT_TLS_PROBES_MAX && (probes.count == 0) == (probes.how[0] == '\0'));
+	for (size_t i = 0; i < probes.count; i++) {
+		const struct npt_tls_probe *probe = &probes.probes[i];
+
+		must(probe->offset < size && probe->function[0] != '\0');
+		must((probe->kind == NPT_TLS_PROBE_CALL) == (probe->cookie != 0));
+		must(npt_instruction_decode(architecture, data + probe->offset,
+					    size - (size_t)probe->offset, &instruction) == 0);
+		must(instruction.uprobe != NPT_UPROBE_REFUSED);
+		must(probe->stepped == !npt_uprobe_is_emulated(instruction.uprobe, true));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	npt_auto_free struct npt_tls_file *file = npt_alloc(1, sizeof(*file));
@@ -71,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must((library->function_count > 0) == (library->why[0] == '\0'));
 		for (size_t j = 0; j < library->function_count; j++)
 			must(library->functions[j].offset < size);
+		check_probes(library, fd, data, size);
 	}
 	return 0;
 }
