@@ -203,11 +203,17 @@ static int loop(struct run *run, struct npt_error *err)
 	uint64_t last_second = npt_clock_unix_ms() / 1000;
 
 	while (!run->stop) {
-		struct pollfd signals = { .fd = run->signal_fd, .events = POLLIN };
+		struct pollfd fds[] = {
+			{ .fd = run->signal_fd, .events = POLLIN },
+			{ .fd = npt_measure_fd(run->measure), .events = POLLIN },
+		};
 		uint64_t second;
 
-		if (poll(&signals, 1, wait_ms(run)) > 0)
+		(void)poll(fds, NPT_ARRAY_SIZE(fds), wait_ms(run));
+		if (fds[0].revents)
 			take_signal(run);
+		if (fds[1].revents)
+			npt_measure_attend(run->measure);
 		npt_measure_slice_run(run->measure);
 		second = npt_clock_unix_ms() / 1000;
 		if (second != last_second) {

@@ -367,11 +367,14 @@ static void loop(struct service *service)
 		struct pollfd fds[] = {
 			{ .fd = service->signal_fd, .events = POLLIN },
 			{ .fd = npt_queue_fd(service->events), .events = POLLIN },
+			{ .fd = npt_measure_fd(service->measure), .events = POLLIN },
 		};
 
 		(void)poll(fds, NPT_ARRAY_SIZE(fds), wait_ms(service));
 		if (fds[0].revents)
 			service->stop = true;
+		if (fds[2].revents)
+			npt_measure_attend(service->measure);
 		take_events(service);
 		npt_measure_slice_run(service->measure);
 		if (is_due(service, &last_second))

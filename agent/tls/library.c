@@ -197,7 +197,7 @@ static void add_unreachable(struct collection *all, const struct npt_mapped_file
 	found = add_found(all, mapped);
 	if (!found)
 		return;
-	found->library.kind = kind == NPT_TLS_KINDS ? NPT_TLS_UNKNOWN : kind;
+	found->library.kind = kind == NPT_TLS_KINDS ? NPT_TLS_KIND_UNKNOWN : kind;
 	(void)snprintf(found->library.why, sizeof(found->library.why), "%.*s",
 		       NPT_TLS_TEXT_BYTES - 1, why);
 }
@@ -325,14 +325,18 @@ int npt_tls_found_open(uint32_t pid, const struct npt_tls_found *found, int *fd_
 const char *npt_tls_kind_name(enum npt_tls_kind kind)
 {
 	static const char *const names[NPT_TLS_KINDS] = {
-		[NPT_TLS_UNKNOWN] = "unknown",     [NPT_TLS_OPENSSL] = "OpenSSL",
-		[NPT_TLS_BORINGSSL] = "BoringSSL", [NPT_TLS_LIBRESSL] = "LibreSSL",
-		[NPT_TLS_GNUTLS] = "GnuTLS",       [NPT_TLS_GO] = "Go crypto/tls",
-		[NPT_TLS_RUSTLS] = "rustls",       [NPT_TLS_NSS] = "NSS",
+		[NPT_TLS_KIND_UNKNOWN] = "unknown",
+		[NPT_TLS_OPENSSL] = "OpenSSL",
+		[NPT_TLS_BORINGSSL] = "BoringSSL",
+		[NPT_TLS_LIBRESSL] = "LibreSSL",
+		[NPT_TLS_GNUTLS] = "GnuTLS",
+		[NPT_TLS_GO] = "Go crypto/tls",
+		[NPT_TLS_RUSTLS] = "rustls",
+		[NPT_TLS_NSS] = "NSS",
 		[NPT_TLS_JSSE] = "JSSE",
 	};
 
-	return kind < NPT_TLS_KINDS ? names[kind] : names[NPT_TLS_UNKNOWN];
+	return kind < NPT_TLS_KINDS ? names[kind] : names[NPT_TLS_KIND_UNKNOWN];
 }
 
 const char *npt_tls_role_name(enum npt_tls_role role)

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/tls_attachment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/probe/uprobe_multi.h"
+#include "lib/core/alloc.h"
+
+#define PLANS_MAX 64
+
+struct plan {
+	struct npt_tls_file_id file;
+	enum npt_tls_kind kind;
+	uint64_t used;
+	struct npt_tls_probes probes;
+};
+
+struct npt_tls_plans {
+	struct plan *plans[PLANS_MAX];
+	uint64_t uses;
+};
+
+struct npt_tls_plans *npt_tls_plans_new(void)
+{
+	return npt_alloc(1, sizeof(struct npt_tls_plans));
+}
+
+void npt_tls_plans_free(struct npt_tls_plans *plans)
+{
+	if (!plans)
+		return;
+	for (size_t i = 0; i < PLANS_MAX; i++)
+		free(plans->plans[i]);
+	free(plans);
+}
+
+static bool is_same_file(const struct npt_tls_file_id *left, const struct npt_tls_file_id *right)
+{
+	return left->device == right->device && left->inode == right->inode &&
+	       left->size_bytes == right->size_bytes && left->changed_ns == right->changed_ns;
+}
+
+/* The place of that file's plan, or of the one that was not used for longest. */
+static struct plan **place_of(struct npt_tls_plans *plans, const struct npt_tls_found *found)
+{
+	struct plan **oldest = &plans->plans[0];
+
+	for (size_t i = 0; i < PLANS_MAX; i++) {
+		struct plan **place = &plans->plans[i];
+
+		if (!*place)
+			return place;
+		if ((*place)->kind == found->library.kind &&
+		    is_same_file(&(*place)->file, &found->file))
+			return place;
+		if ((*place)->used < (*oldest)->used)
+			oldest = place;
+	}
+	return oldest;
+}
+
+static const struct npt_tls_probes *plan(struct npt_tls_plans *plans,
+					 const struct npt_tls_found *found, int fd)
+{
+	const struct npt_tls_probes_options options = { .long_nops = false };
+	struct plan **place = place_of(plans, found), *plan = *place;
+
+	if (!plan) {
+		plan = npt_alloc(1, sizeof(*plan));
+		*place = plan;
+	}
+	if (!plan->used || plan->kind != found->library.kind ||
+	    !is_same_file(&plan->file, &found->file)) {
+		plan->file = found->file;
+		plan->kind = found->library.kind;
+		npt_tls_probes_choose(&found->library, fd, &options, &plan->probes);
+	}
+	plan->used = ++plans->uses;
+	return &plan->probes;
+}
+
+/* The file of one process, and how its probes are linked. */
+struct target {
+	struct npt_tls_attachment *attachment;
+	struct npt_probe *probe;
+	uint32_t pid;
+	char path[64]; /* by descriptor */
+};
+
+static int keep(struct npt_tls_attachment *attachment, int link)
+{
+	if (link >= 0)
+		attachment->links[attachment->links_count++] = link;
+	return link;
+}
+
+/* All probes of one kind, as one link; a call without uprobe.session is two. */
+static int link_kind(const struct target *target, enum npt_tls_probe_kind kind,
+		     const struct npt_tls_probes *probes, struct npt_error *err)
+{
+	uint64_t offsets[NPT_TLS_PROBES_MAX], cookies[NPT_TLS_PROBES_MAX];
+	int session = npt_probe_tls_program(target->probe, NPT_TLS_PROGRAM_CALL);
+	enum npt_tls_program program = kind == NPT_TLS_PROBE_GO_WRITE ? NPT_TLS_PROGRAM_GO_WRITE
+				       : kind == NPT_TLS_PROBE_FREE   ? NPT_TLS_PROGRAM_FREE
+								      : NPT_TLS_PROGRAM_BEGIN;
+	pid_t pid = (pid_t)target->pid;
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < probes->count; i++) {
+		if (probes->probes[i].kind != kind)
+			continue;
+		offsets[count] = probes->probes[i].offset;
+		cookies[count++] = probes->probes[i].cookie;
+	}
+	if (count == 0)
+		return 0;
+	if (kind == NPT_TLS_PROBE_CALL && session >= 0)
+		return keep(target->attachment,
+			    npt_uprobe_session_attach(session, target->path, offsets, cookies,
+						      count, pid, err));
+	if (kind == NPT_TLS_PROBE_CALL) { /* its end first: no begin is left without one */
+		r = keep(target->attachment,
+			 npt_uprobe_multi_attach(
+				 npt_probe_tls_program(target->probe, NPT_TLS_PROGRAM_END),
+				 target->path, offsets, cookies, count, pid, true, err));
+		if (r < 0)
+			return r;
+	}
+	return keep(target->attachment,
+		    npt_uprobe_multi_attach(npt_probe_tls_program(target->probe, program),
+					    target->path, offsets, cookies, count, pid, false,
+					    err));
+}
+
+static int link_all(const struct target *target, const struct npt_tls_probes *probes,
+		    struct npt_error *err)
+{
+	static const enum npt_tls_probe_kind kinds[] = { NPT_TLS_PROBE_FREE, NPT_TLS_PROBE_CALL,
+							 NPT_TLS_PROBE_GO_WRITE };
+	int r = 0;
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(kinds) && r >= 0; i++)
+		r = link_kind(target, kinds[i], probes, err);
+	return r;
+}
+
+static void set_why(struct npt_tls_attachment *attachment, const char *why)
+{
+	attachment->coverage = NPT_COVERAGE_METADATA;
+	(void)snprintf(attachment->why, sizeof(attachment->why), "%s", why);
+}
+
+static void set_probes(struct npt_tls_attachment *attachment, struct npt_probe *probe,
+		       struct npt_tls_plans *plans, uint32_t pid, const struct npt_tls_found *found)
+{
+	struct target target = { .attachment = attachment, .probe = probe, .pid = pid };
+	struct npt_error err = NPT_ERROR_NONE;
+	const struct npt_tls_probes *probes;
+	npt_auto_close int fd = -1;
+
+	if (npt_tls_found_open(pid, found, &fd, &err) < 0) {
+		set_why(attachment, err.text);
+		return;
+	}
+	probes = plan(plans, found, fd);
+	if (probes->count == 0) {
+		set_why(attachment, probes->why);
+		return;
+	}
+	(void)snprintf(target.path, sizeof(target.path), "/proc/self/fd/%d", fd);
+	if (link_all(&target, probes, &err) < 0) {
+		npt_tls_detach(attachment);
+		set_why(attachment, err.text);
+		return;
+	}
+	attachment->coverage = NPT_COVERAGE_FULL;
+	(void)snprintf(attachment->how, sizeof(attachment->how), "%s on %.110s (%.110s)",
+		       npt_probe_abilities(probe)->tls_sessions ? "uprobe.session" : "uprobe.multi",
+		       probes->how, found->library.how);
+}
+
+void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_probe *probe,
+		    struct npt_tls_plans *plans, uint32_t pid, const struct npt_tls_found *found)
+{
+	*attachment =
+		(struct npt_tls_attachment){ .kind = found->library.kind, .file = found->file };
+	memcpy(attachment->version, found->library.version, sizeof(attachment->version));
+	(void)snprintf(attachment->how, sizeof(attachment->how), "%s", found->library.how);
+	if (found->library.function_count == 0)
+		set_why(attachment, found->library.why);
+	else if (!probe)
+		set_why(attachment, "more processes use TLS than are probed at a time");
+	else if (!npt_probe_abilities(probe)->tls_calls)
+		set_why(attachment, "the kernel lacks uprobe.multi (6.6+)");
+	else
+		set_probes(attachment, probe, plans, pid, found);
+}
+
+void npt_tls_detach(struct npt_tls_attachment *attachment)
+{
+	while (attachment->links_count > 0)
+		(void)close(attachment->links[--attachment->links_count]);
+}
+
+bool npt_tls_attachment_is_of(const struct npt_tls_attachment *attachment,
+			      const struct npt_tls_found *found)
+{
+	return attachment->kind == found->library.kind &&
+	       is_same_file(&attachment->file, &found->file) &&
+	       strcmp(attachment->version, found->library.version) == 0;
+}
