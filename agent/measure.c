@@ -97,7 +97,7 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 	measure->budget = (struct npt_budget){ .cpu_millicores = measure->budget.cpu_millicores,
 					       .memory_mib = measure->budget.memory_mib };
 	measure->operations_counted = 0;
-	measure->tls_calls_counted = 0;
+	measure->tls_calls_ns = 0;
 	measure->read_period_ns = 0;
 	measure->slicing = options.operations && !npt_probe_abilities(measure->probe)->trampolines;
 	if (measure->slicing)
@@ -248,6 +248,16 @@ static struct npt_told *tell_again(struct npt_measure *measure, uint32_t index,
 	return told;
 }
 
+static void add_tls_cost(struct npt_measure *measure, const struct npt_edge *delta)
+{
+	uint64_t calls = delta->tls_calls.writes + delta->tls_calls.reads;
+
+	if (calls > 0 && measure->tls_calls)
+		measure->tls_calls_ns +=
+			calls * npt_tls_calls_ns_per_call(measure->tls_calls, delta->process.pid,
+							  delta->process.start_ns);
+}
+
 static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_tell *tell,
 		      void *context)
 {
@@ -272,7 +282,7 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 		news |= npt_tls_handshakes_take(measure->handshakes, index, &delta);
 	measure->operations_counted +=
 		delta.metrics[NPT_METRIC_WRITE].count + delta.metrics[NPT_METRIC_READ].count;
-	measure->tls_calls_counted += delta.tls_calls.writes + delta.tls_calls.reads;
+	add_tls_cost(measure, &delta);
 	if (news)
 		tell(context, now.key.process.scope, index, &delta);
 }

@@ -32,7 +32,8 @@ static uint64_t memory_kib(struct npt_measure *measure)
 
 static uint64_t hooks_ns(const struct npt_measure *measure)
 {
-	return measure->operations_counted * npt_probe_ns_per_operation(measure->probe);
+	return measure->operations_counted * npt_probe_ns_per_operation(measure->probe) +
+	       measure->tls_calls_ns;
 }
 
 static void stop_tls(struct npt_measure *measure)

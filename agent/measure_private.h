@@ -38,7 +38,7 @@ struct npt_measure {
 	uint32_t jiffies_per_second;           /* the running kernel's HZ */
 	struct npt_tls_handshakes *handshakes; /* NULL without the layer Protocol */
 	struct npt_tls_calls *tls_calls;       /* NULL without the layer TLS */
-	uint64_t tls_calls_counted;
+	uint64_t tls_calls_ns;                 /* what their probes cost, by calibration */
 	struct npt_scopes scopes;
 	struct npt_told *told[NPT_SLOTS_MAX];
 };

@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -52,6 +53,19 @@ int npt_proc_netns_inode(int fd, uint32_t *inode_ret, struct npt_error *err)
 				     npt_errno_name(errno));
 	*inode_ret = (uint32_t)status.st_ino;
 	return 0;
+}
+
+bool npt_proc_is_running(uint32_t pid)
+{
+	npt_auto_free char *path = npt_format("/proc/%u/stat", pid);
+	npt_auto_fclose FILE *file = fopen(path, "re");
+	char text[512] = "";
+	const char *name_end;
+
+	if (!file || fread(text, 1, sizeof(text) - 1, file) == 0)
+		return false;
+	name_end = strrchr(text, ')'); /* a name may hold any character */
+	return name_end && name_end[1] == ' ' && !strchr("ZXx", name_end[2]);
 }
 
 static size_t span_hex(const char *text)

@@ -18,23 +18,30 @@ struct plan {
 	struct npt_tls_probes probes;
 };
 
-struct npt_tls_plans {
+struct npt_tls_attacher {
+	struct npt_probe *probe;
+	struct npt_uprobe_cost cost;
 	struct plan *plans[PLANS_MAX];
 	uint64_t uses;
 };
 
-struct npt_tls_plans *npt_tls_plans_new(void)
+struct npt_tls_attacher *npt_tls_attacher_new(struct npt_probe *probe)
 {
-	return npt_alloc(1, sizeof(struct npt_tls_plans));
+	struct npt_tls_attacher *attacher = npt_alloc(1, sizeof(*attacher));
+
+	attacher->probe = probe;
+	if (npt_probe_abilities(probe)->tls_calls)
+		attacher->cost = npt_uprobe_cost_measure(probe);
+	return attacher;
 }
 
-void npt_tls_plans_free(struct npt_tls_plans *plans)
+void npt_tls_attacher_free(struct npt_tls_attacher *attacher)
 {
-	if (!plans)
+	if (!attacher)
 		return;
 	for (size_t i = 0; i < PLANS_MAX; i++)
-		free(plans->plans[i]);
-	free(plans);
+		free(attacher->plans[i]);
+	free(attacher);
 }
 
 static bool is_same_file(const struct npt_tls_file_id *left, const struct npt_tls_file_id *right)
@@ -44,12 +51,12 @@ static bool is_same_file(const struct npt_tls_file_id *left, const struct npt_tl
 }
 
 /* The place of that file's plan, or of the one that was not used for longest. */
-static struct plan **place_of(struct npt_tls_plans *plans, const struct npt_tls_found *found)
+static struct plan **place_of(struct npt_tls_attacher *attacher, const struct npt_tls_found *found)
 {
-	struct plan **oldest = &plans->plans[0];
+	struct plan **oldest = &attacher->plans[0];
 
 	for (size_t i = 0; i < PLANS_MAX; i++) {
-		struct plan **place = &plans->plans[i];
+		struct plan **place = &attacher->plans[i];
 
 		if (!*place)
 			return place;
@@ -62,11 +69,11 @@ static struct plan **place_of(struct npt_tls_plans *plans, const struct npt_tls_
 	return oldest;
 }
 
-static const struct npt_tls_probes *plan(struct npt_tls_plans *plans,
+static const struct npt_tls_probes *plan(struct npt_tls_attacher *attacher,
 					 const struct npt_tls_found *found, int fd)
 {
 	const struct npt_tls_probes_options options = { .long_nops = false };
-	struct plan **place = place_of(plans, found), *plan = *place;
+	struct plan **place = place_of(attacher, found), *plan = *place;
 
 	if (!plan) {
 		plan = npt_alloc(1, sizeof(*plan));
@@ -78,7 +85,7 @@ static const struct npt_tls_probes *plan(struct npt_tls_plans *plans,
 		plan->kind = found->library.kind;
 		npt_tls_probes_choose(&found->library, fd, &options, &plan->probes);
 	}
-	plan->used = ++plans->uses;
+	plan->used = ++attacher->uses;
 	return &plan->probes;
 }
 
@@ -139,8 +146,8 @@ static int link_kind(const struct target *target, enum npt_tls_probe_kind kind,
 static int link_all(const struct target *target, const struct npt_tls_probes *probes,
 		    struct npt_error *err)
 {
-	static const enum npt_tls_probe_kind kinds[] = { NPT_TLS_PROBE_FREE, NPT_TLS_PROBE_CALL,
-							 NPT_TLS_PROBE_GO_WRITE };
+	static const enum npt_tls_probe_kind kinds[] = { NPT_TLS_PROBE_CALL, NPT_TLS_PROBE_GO_WRITE,
+							 NPT_TLS_PROBE_FREE };
 	int r = 0;
 
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(kinds) && r >= 0; i++)
@@ -154,10 +161,34 @@ static void set_why(struct npt_tls_attachment *attachment, const char *why)
 	(void)snprintf(attachment->why, sizeof(attachment->why), "%s", why);
 }
 
-static void set_probes(struct npt_tls_attachment *attachment, struct npt_probe *probe,
-		       struct npt_tls_plans *plans, uint32_t pid, const struct npt_tls_found *found)
+/* The dearest of them. */
+static uint32_t ns_per_call(const struct npt_tls_attacher *attacher,
+			    const struct npt_tls_probes *probes)
 {
-	struct target target = { .attachment = attachment, .probe = probe, .pid = pid };
+	for (size_t i = 0; i < probes->count; i++) {
+		if (probes->probes[i].kind == NPT_TLS_PROBE_CALL && probes->probes[i].stepped)
+			return attacher->cost.stepped_call_ns;
+	}
+	return attacher->cost.call_ns;
+}
+
+static void say_how(struct npt_tls_attachment *attachment, const struct npt_tls_attacher *attacher,
+		    const struct npt_tls_probes *probes, const char *library_how)
+{
+	bool sessions = npt_probe_abilities(attacher->probe)->tls_sessions;
+
+	attachment->coverage = NPT_COVERAGE_FULL;
+	attachment->ns_per_call = ns_per_call(attacher, probes);
+	(void)snprintf(attachment->how, sizeof(attachment->how),
+		       "%s on %.100s (%.80s), %u.%u us a call",
+		       sessions ? "uprobe.session" : "uprobe.multi", probes->how, library_how,
+		       attachment->ns_per_call / 1000, attachment->ns_per_call % 1000 / 100);
+}
+
+static void set_probes(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,
+		       uint32_t pid, const struct npt_tls_found *found)
+{
+	struct target target = { .attachment = attachment, .probe = attacher->probe, .pid = pid };
 	struct npt_error err = NPT_ERROR_NONE;
 	const struct npt_tls_probes *probes;
 	npt_auto_close int fd = -1;
@@ -166,7 +197,7 @@ static void set_probes(struct npt_tls_attachment *attachment, struct npt_probe *
 		set_why(attachment, err.text);
 		return;
 	}
-	probes = plan(plans, found, fd);
+	probes = plan(attacher, found, fd);
 	if (probes->count == 0) {
 		set_why(attachment, probes->why);
 		return;
@@ -177,14 +208,11 @@ static void set_probes(struct npt_tls_attachment *attachment, struct npt_probe *
 		set_why(attachment, err.text);
 		return;
 	}
-	attachment->coverage = NPT_COVERAGE_FULL;
-	(void)snprintf(attachment->how, sizeof(attachment->how), "%s on %.110s (%.110s)",
-		       npt_probe_abilities(probe)->tls_sessions ? "uprobe.session" : "uprobe.multi",
-		       probes->how, found->library.how);
+	say_how(attachment, attacher, probes, found->library.how);
 }
 
-void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_probe *probe,
-		    struct npt_tls_plans *plans, uint32_t pid, const struct npt_tls_found *found)
+void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,
+		    uint32_t pid, const struct npt_tls_found *found, const char *refused)
 {
 	*attachment =
 		(struct npt_tls_attachment){ .kind = found->library.kind, .file = found->file };
@@ -192,12 +220,10 @@ void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_probe *pro
 	(void)snprintf(attachment->how, sizeof(attachment->how), "%s", found->library.how);
 	if (found->library.function_count == 0)
 		set_why(attachment, found->library.why);
-	else if (!probe)
-		set_why(attachment, "more processes use TLS than are probed at a time");
-	else if (!npt_probe_abilities(probe)->tls_calls)
-		set_why(attachment, "the kernel lacks uprobe.multi (6.6+)");
+	else if (refused)
+		set_why(attachment, refused);
 	else
-		set_probes(attachment, probe, plans, pid, found);
+		set_probes(attachment, attacher, pid, found);
 }
 
 void npt_tls_detach(struct npt_tls_attachment *attachment)

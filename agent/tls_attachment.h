@@ -7,6 +7,7 @@
  * end with their descriptors, at the latest with this process.
  */
 #include "agent/probe/probe.h"
+#include "agent/probe/uprobe_cost.h"
 #include "agent/tls/library.h"
 #include "agent/tls/probes.h"
 #include "lib/model/report.h"
@@ -20,24 +21,28 @@ struct npt_tls_attachment {
 	enum npt_tls_coverage coverage;
 	char how[NPT_TEXT_BYTES];
 	char why[NPT_TEXT_BYTES]; /* why not full; "" if it is */
+	uint32_t ns_per_call;     /* as measured on this machine; 0: not known, or none are seen */
 	int links[NPT_TLS_LINKS_MAX];
 	size_t links_count;
 	bool seen; /* the caller's mark */
 };
 
-/* Which probes a file gets; remembered, as it reads and decodes code. */
-struct npt_tls_plans;
-struct npt_tls_plans *npt_tls_plans_new(void);
-void npt_tls_plans_free(struct npt_tls_plans *plans);
-NPT_DEFINE_AUTO(struct npt_tls_plans *, npt_tls_plans_free)
+/*
+ * What attaching needs: the programs, what a call costs with them, and which probes a file gets,
+ * remembered, as that is found by reading its code.
+ */
+struct npt_tls_attacher;
+/* The probe is borrowed. Measures for some 50 ms. */
+struct npt_tls_attacher *npt_tls_attacher_new(struct npt_probe *probe);
+void npt_tls_attacher_free(struct npt_tls_attacher *attacher);
+NPT_DEFINE_AUTO(struct npt_tls_attacher *, npt_tls_attacher_free)
 
 /*
- * Sets the probes, or says in why what is in the way; never fails otherwise. Without a probe none
- * are set, as there are enough already. The attachment may be
- * moved; npt_tls_detach() once it is not needed any more.
+ * Sets the probes, or says in why what is in the way; never fails otherwise. refused: why none are
+ * to be set, or NULL. The attachment may be moved; npt_tls_detach() once it is not needed any more.
  */
-void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_probe *probe,
-		    struct npt_tls_plans *plans, uint32_t pid, const struct npt_tls_found *found);
+void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,
+		    uint32_t pid, const struct npt_tls_found *found, const char *refused);
 void npt_tls_detach(struct npt_tls_attachment *attachment);
 /* It is that library. */
 bool npt_tls_attachment_is_of(const struct npt_tls_attachment *attachment,

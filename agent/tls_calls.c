@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/proc.h"
 #include "agent/tls_attachment.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
@@ -19,6 +20,8 @@
 #define DESCRIPTORS_MAX 8192
 #define LOOK_MIN_NS     (20 * NPT_NS_PER_MS)
 #define LOOK_MAX_NS     (5 * NPT_NS_PER_SECOND)
+#define TOO_MANY        "more processes use TLS than are probed at a time"
+#define ENDED           "it ended before probes could be set, which takes some 10 ms"
 #define NO_LIBRARY      "no TLS library was found in the files that the process has mapped"
 
 struct process {
@@ -37,7 +40,7 @@ struct process {
 struct npt_tls_calls {
 	struct npt_probe *probe;
 	struct npt_tls_file_cache *files;
-	struct npt_tls_plans *plans;
+	struct npt_tls_attacher *attacher;
 	struct process *processes[RECORDS_MAX];
 	size_t count;
 	size_t probed;                                         /* with at least one link */
@@ -61,7 +64,7 @@ struct npt_tls_calls *npt_tls_calls_new(struct npt_probe *probe)
 
 	calls->probe = probe;
 	calls->files = npt_tls_file_cache_new(FILES_MAX);
-	calls->plans = npt_tls_plans_new();
+	calls->attacher = npt_tls_attacher_new(probe);
 	raise_descriptors();
 	return calls;
 }
@@ -92,7 +95,7 @@ void npt_tls_calls_free(struct npt_tls_calls *calls)
 		detach(calls, calls->processes[i]);
 		free(calls->processes[i]);
 	}
-	npt_tls_plans_free(calls->plans);
+	npt_tls_attacher_free(calls->attacher);
 	npt_tls_file_cache_free(calls->files);
 	free(calls);
 }
@@ -171,11 +174,24 @@ static void attach(struct npt_tls_calls *calls, struct process *process,
 	struct npt_tls_attachment *attachment = &process->attachments[process->count++];
 	bool room = calls->probed < NPT_TLS_PROCESSES_MAX || is_probed(process);
 
-	npt_tls_attach(attachment, room ? calls->probe : NULL, calls->plans, process->pid, found);
+	npt_tls_attach(attachment, calls->attacher, process->pid, found, room ? NULL : TOO_MANY);
 	attachment->seen = true;
 	npt_log_debug("TLS library", "pid", npt_log_u64(process->pid), "library",
 		      npt_tls_kind_name(attachment->kind), "how", attachment->how, "why",
 		      attachment->why);
+}
+
+/* What is said of files then is said of a process that is not there any more. */
+static void say_ended(struct process *process)
+{
+	for (size_t i = 0; i < process->count; i++) {
+		struct npt_tls_attachment *attachment = &process->attachments[i];
+
+		if (attachment->coverage != NPT_COVERAGE_FULL)
+			(void)snprintf(attachment->why, sizeof(attachment->why), "%s", ENDED);
+	}
+	if (process->count == 0)
+		(void)snprintf(process->why, sizeof(process->why), "%s", ENDED);
 }
 
 /* True if something is not as it was at the last look. */
@@ -212,15 +228,15 @@ static void look(struct npt_tls_calls *calls, struct process *process)
 	int r;
 
 	r = npt_tls_libraries_of(calls->files, process->pid, calls->found, &count, &err);
-	if (r == -ESRCH) {
-		detach(calls, process);
-		return;
-	}
 	process->why[0] = '\0';
 	if (r < 0)
 		(void)snprintf(process->why, sizeof(process->why), "%.255s", err.text);
 	else
 		changed = compare(calls, process, count);
+	if ((changed || r < 0) && !npt_proc_is_running(process->pid)) {
+		say_ended(process);
+		detach(calls, process);
+	}
 	process->look_period_ns = changed ? LOOK_MIN_NS : process->look_period_ns * 2;
 	if (process->look_period_ns > LOOK_MAX_NS)
 		process->look_period_ns = LOOK_MAX_NS;
@@ -318,6 +334,19 @@ static void add_unknown(struct npt_report *report, const struct npt_edge *edge, 
 
 	(void)snprintf(unknown.why, sizeof(unknown.why), "%s", why);
 	add_line(report, edge, &unknown);
+}
+
+uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t pid,
+				   uint64_t start_ns)
+{
+	const struct process *process = find(calls, pid, start_ns);
+	uint32_t ns = 0;
+
+	for (size_t i = 0; process && i < process->count; i++) {
+		if (process->attachments[i].ns_per_call > ns)
+			ns = process->attachments[i].ns_per_call;
+	}
+	return ns;
 }
 
 void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report *report)

@@ -30,5 +30,8 @@ void npt_tls_calls_attend(struct npt_tls_calls *calls);
 void npt_tls_calls_tick(struct npt_tls_calls *calls);
 /* Takes the probes of a scope's processes away; what was found is still told. */
 void npt_tls_calls_end_scope(struct npt_tls_calls *calls, uint32_t scope);
-/* A line for each TLS library of the processes in the report's edges, and the layer's cost. */
+/* What a call costs that process, as measured on this machine; 0: none are seen. */
+uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t pid,
+				   uint64_t start_ns);
+/* A line for each TLS library of the processes in the report's edges. */
 void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report *report);
