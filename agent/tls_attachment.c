@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/probe/closer.h"
 #include "agent/probe/uprobe_multi.h"
 #include "lib/core/alloc.h"
 
@@ -21,6 +22,7 @@ struct plan {
 struct npt_tls_attacher {
 	struct npt_probe *probe;
 	struct npt_uprobe_cost cost;
+	struct npt_closer *closer;
 	struct plan *plans[PLANS_MAX];
 	uint64_t uses;
 };
@@ -30,6 +32,7 @@ struct npt_tls_attacher *npt_tls_attacher_new(struct npt_probe *probe)
 	struct npt_tls_attacher *attacher = npt_alloc(1, sizeof(*attacher));
 
 	attacher->probe = probe;
+	attacher->closer = npt_closer_new();
 	if (npt_probe_abilities(probe)->tls_calls)
 		attacher->cost = npt_uprobe_cost_measure(probe);
 	return attacher;
@@ -39,6 +42,7 @@ void npt_tls_attacher_free(struct npt_tls_attacher *attacher)
 {
 	if (!attacher)
 		return;
+	npt_closer_free(attacher->closer);
 	for (size_t i = 0; i < PLANS_MAX; i++)
 		free(attacher->plans[i]);
 	free(attacher);
@@ -204,7 +208,7 @@ static void set_probes(struct npt_tls_attachment *attachment, struct npt_tls_att
 	}
 	(void)snprintf(target.path, sizeof(target.path), "/proc/self/fd/%d", fd);
 	if (link_all(&target, probes, &err) < 0) {
-		npt_tls_detach(attachment);
+		npt_tls_detach(attachment, attacher);
 		set_why(attachment, err.text);
 		return;
 	}
@@ -226,10 +230,10 @@ void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_tls_attach
 		set_probes(attachment, attacher, pid, found);
 }
 
-void npt_tls_detach(struct npt_tls_attachment *attachment)
+void npt_tls_detach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher)
 {
 	while (attachment->links_count > 0)
-		(void)close(attachment->links[--attachment->links_count]);
+		npt_closer_close(attacher->closer, attachment->links[--attachment->links_count]);
 }
 
 bool npt_tls_attachment_is_of(const struct npt_tls_attachment *attachment,

@@ -34,6 +34,7 @@ struct npt_tls_attachment {
 struct npt_tls_attacher;
 /* The probe is borrowed. Measures for some 50 ms. */
 struct npt_tls_attacher *npt_tls_attacher_new(struct npt_probe *probe);
+/* Waits until all probes are away. */
 void npt_tls_attacher_free(struct npt_tls_attacher *attacher);
 NPT_DEFINE_AUTO(struct npt_tls_attacher *, npt_tls_attacher_free)
 
@@ -43,7 +44,8 @@ NPT_DEFINE_AUTO(struct npt_tls_attacher *, npt_tls_attacher_free)
  */
 void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,
 		    uint32_t pid, const struct npt_tls_found *found, const char *refused);
-void npt_tls_detach(struct npt_tls_attachment *attachment);
+/* In the background: it takes some 40 ms. */
+void npt_tls_detach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher);
 /* It is that library. */
 bool npt_tls_attachment_is_of(const struct npt_tls_attachment *attachment,
 			      const struct npt_tls_found *found);

@@ -83,7 +83,7 @@ static void detach(struct npt_tls_calls *calls, struct process *process)
 	if (is_probed(process))
 		calls->probed--;
 	for (size_t i = 0; i < process->count; i++)
-		npt_tls_detach(&process->attachments[i]);
+		npt_tls_detach(&process->attachments[i], calls->attacher);
 	process->detached = true;
 }
 
@@ -154,7 +154,7 @@ static struct npt_tls_attachment *attachment_of(struct process *process,
 }
 
 /* Those that the process has no more: unmapped, or it is another program since an execve(). */
-static bool drop_unseen(struct process *process)
+static bool drop_unseen(struct npt_tls_calls *calls, struct process *process)
 {
 	size_t kept = 0, before = process->count;
 
@@ -162,7 +162,7 @@ static bool drop_unseen(struct process *process)
 		if (process->attachments[i].seen)
 			process->attachments[kept++] = process->attachments[i];
 		else
-			npt_tls_detach(&process->attachments[i]);
+			npt_tls_detach(&process->attachments[i], calls->attacher);
 	}
 	process->count = kept;
 	return kept < before;
@@ -207,7 +207,7 @@ static bool compare(struct npt_tls_calls *calls, struct process *process, size_t
 		if (attachment)
 			attachment->seen = true;
 	}
-	changed = drop_unseen(process);
+	changed = drop_unseen(calls, process);
 	for (size_t i = 0; i < count && process->count < NPT_TLS_PROCESS_LIBRARIES; i++) {
 		if (attachment_of(process, &calls->found[i]))
 			continue;
