@@ -37,7 +37,7 @@ struct npt_tls_stream {
 
 /*
  * What two sides say to each other, as far as it is looked at: the message that is under way, and
- * what came of it. 64 bytes of other fields must follow the message's bytes.
+ * what came of it.
  */
 struct npt_dialog {
 	struct npt_bpf_message message;
@@ -45,7 +45,11 @@ struct npt_dialog {
 	__u8 sent; /* its direction + 1; 0: there was none yet */
 	__u8 padding[3];
 	struct npt_bpf_classified classified;
+	/* The verifier sees a read of 64 bytes behind those of the message that are there already.
+	 */
+	__u8 room[NPT_MESSAGE_BYTES - 32];
 };
+_Static_assert(sizeof(struct npt_dialog) >= 2 * NPT_MESSAGE_BYTES, "room behind the bytes");
 
 /*
  * What we keep with a socket. reported_* are the values of the socket that are in its edge already;
@@ -98,9 +102,6 @@ struct npt_conn {
 	__u64 tls_id; /* of a TLS connection: of events of its handshake, for calls of libraries */
 	struct npt_tls_stream tls_streams[2]; /* received, sent */
 };
-_Static_assert(sizeof(struct npt_conn) - __builtin_offsetof(struct npt_conn, dialog.seq) >=
-		       NPT_MESSAGE_BYTES,
-	       "the verifier sees a read of 64 bytes behind those that are there already");
 _Static_assert(__builtin_offsetof(struct npt_conn, role) ==
 		       __builtin_offsetof(struct npt_bpf_conn_head, role),
 	       "it begins like npt_bpf_conn_head");

@@ -35,10 +35,6 @@ struct npt_tls_session {
 	__u32 received_seq;
 	__u32 padding;
 };
-_Static_assert(sizeof(struct npt_tls_session) -
-			       __builtin_offsetof(struct npt_tls_session, dialog.seq) >=
-		       NPT_MESSAGE_BYTES,
-	       "the verifier sees a read of 64 bytes behind those that are there already");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -119,7 +115,7 @@ static __noinline int npt_tls_plaintext(struct npt_tls_session *session, __u64 b
 	chunk.user = (const void *)buffer;
 	chunk.size = bytes;
 	chunk.seq = sent ? session->sent_seq : session->received_seq;
-	if (!npt_message_look(dialog, &chunk, NULL, sent, NPT_FROM_UNKNOWN, false))
+	if (!npt_message_look(dialog, &chunk, NULL, false, sent, NPT_FROM_UNKNOWN, false))
 		return 0;
 	protocol = dialog->classified.protocol;
 	if (protocol != NPT_PROTOCOL_UNKNOWN && protocol != NPT_PROTOCOL_TLS)
