@@ -232,9 +232,18 @@ def sees_drops(report):
 def check_healthy(ends, duplicates):
     """No drop but duplicates, of which there are none unless the machine stalls."""
     drops = [dict(seen["drops"]) for seen in ends]
-    assert sum(each.pop("TCP_OLD_DATA", 0) + each.pop("TCP_OLD_SEQUENCE", 0) for each in drops) == duplicates
+    check_duplicates(drops, duplicates)
     assert [each for each in drops if each] == []
     assert [seen["unspecified"] for seen in ends] == [0] * len(ends)
+
+
+def check_duplicates(drops, duplicates):
+    """Takes them out of the drops, by whatever reason: one that a newer segment has overtaken is dropped
+    for its timestamp, and the kernel counts it as a duplicate only if its data were there already."""
+    old = sum(each.pop("TCP_OLD_DATA", 0) + each.pop("TCP_OLD_SEQUENCE", 0) for each in drops)
+    overtaken = sum(each.pop("TCP_RFC7323_PAWS", 0) for each in drops)
+    assert old <= duplicates <= old + overtaken
+    return overtaken
 
 
 def add_up(truths):
