@@ -342,6 +342,8 @@ bool npt_tls_handshakes_add(struct npt_tls_handshakes *table, const struct npt_b
 	handshake = &entry->handshake;
 	(void)npt_tls_handshake_inner(handshake, &before, &confidence);
 	refused = handshake->refused;
+	if (entry->slot != event->slot) /* what its hellos said goes with it */
+		entry->hello_credited = entry->server_hello_credited = false;
 	entry->slot = event->slot;
 	entry->last_ns = event->time_ns;
 	npt_tls_handshake_feed(handshake, event);
@@ -399,11 +401,13 @@ bool npt_tls_handshakes_take(struct npt_tls_handshakes *table, uint32_t slot_num
 	struct slot *slot = slot_number < NPT_SLOTS_MAX ? table->slots[slot_number] : NULL;
 	npt_auto_free struct news *news = NULL;
 
-	if (!slot || (!slot->news && !slot->facts_new))
+	if (!slot || (!slot->news && !(slot->facts_new && delta->tls != NPT_TLS_NO)))
 		return false;
 	news = npt_take(slot->news);
-	slot->facts_new = false;
-	give_facts(slot, delta);
+	if (delta->tls != NPT_TLS_NO) {
+		slot->facts_new = false;
+		give_facts(slot, delta);
+	}
 	memset(&delta->handshakes, 0, sizeof(delta->handshakes));
 	if (!news)
 		return true;

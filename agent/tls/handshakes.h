@@ -56,7 +56,8 @@ bool npt_tls_handshakes_add(struct npt_tls_handshakes *table,
 void npt_tls_handshakes_settle(struct npt_tls_handshakes *table, uint64_t now_ns);
 /*
  * Sets tls_facts and handshakes of an edge to what is new since the last call; the rest of it is
- * left alone. False if there is nothing new: then nothing is set.
+ * left alone. False if there is nothing new: then nothing is set. An edge whose tls is NO gets no
+ * facts: its connection moved to another edge when it had said hello.
  */
 bool npt_tls_handshakes_take(struct npt_tls_handshakes *table, uint32_t slot,
 			     struct npt_edge *delta);

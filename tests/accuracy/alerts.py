@@ -23,6 +23,10 @@ def client_hello():
     raise SystemExit("shook hands with nobody")
 
 
+def alert(name):
+    return struct.pack(">BHHBB", 21, 0x0303, 2, 2, ALERTS[name])
+
+
 def wait_for_reset(sock):
     poll = select.poll()
     poll.register(sock, 0)
@@ -40,18 +44,18 @@ def read_all(sock, size, step):
 
 def say(listener, name, steps):
     """The server has read the hello when the reset comes; the alert it reads in such steps, if at all."""
-    hello, alert = client_hello(), struct.pack(">BHHBB", 21, 0x0303, 2, 2, ALERTS[name])
+    hello, last = client_hello(), alert(name)
     client = socket.create_connection(("127.0.0.1", PORT))
     server, _ = listener.accept()
     with server:
         client.sendall(hello)
         assert read_all(server, len(hello), 5000) == hello
-        client.sendall(alert)
+        client.sendall(last)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         wait_for_reset(server)
         if steps:
-            assert read_all(server, len(alert), steps) == alert
+            assert read_all(server, len(last), steps) == last
 
 
 def overtaken(rng):

@@ -129,6 +129,35 @@ static void the_last_edge_counts(void)
 	npt_test_events_done(&events);
 }
 
+/* The hello is told before what it says moves its connection to an edge of TLS. */
+static void what_a_hello_says_goes_where_its_connection_goes(void)
+{
+	npt_auto(npt_tls_handshakes_free) struct npt_tls_handshakes *table =
+		npt_tls_handshakes_new(16);
+	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
+	const struct npt_test_tls_options options = { .sni = "server" };
+	const struct npt_test_telling telling = { .connection = 1, .slot = 3 };
+	struct npt_test_events events;
+
+	make(&options, &telling, &events);
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	edge->tls = NPT_TLS_NO;
+	NPT_CHECK(!npt_tls_handshakes_take(table, 3, edge));
+	NPT_CHECK_STR(edge->tls_facts.sni, "");
+	events.events[0].kind = NPT_TLS_CLOSED;
+	events.events[0].slot = 4;
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	edge->tls = NPT_TLS_YES;
+	NPT_CHECK(npt_tls_handshakes_take(table, 4, edge));
+	NPT_CHECK_STR(edge->tls_facts.sni, "server");
+	NPT_CHECK_INT(edge->handshakes.failed, 1);
+	/* The port's first connection may ask for TLS yet: then they are its own. */
+	NPT_CHECK(npt_tls_handshakes_take(table, 3, edge));
+	NPT_CHECK_STR(edge->tls_facts.sni, "server");
+	NPT_CHECK_INT(edge->handshakes.failed, 0);
+	npt_test_events_done(&events);
+}
+
 static void a_slot_that_is_forgotten_has_nothing(void)
 {
 	npt_auto(npt_tls_handshakes_free) struct npt_tls_handshakes *table =
@@ -351,6 +380,7 @@ int main(int argc, char **argv)
 		NPT_TEST(an_edge_gets_what_is_new),
 		NPT_TEST(failures_keep_the_facts_of_what_went_well),
 		NPT_TEST(the_last_edge_counts),
+		NPT_TEST(what_a_hello_says_goes_where_its_connection_goes),
 		NPT_TEST(a_slot_that_is_forgotten_has_nothing),
 		NPT_TEST(inner_protocols_are_told_once_they_are_known),
 		NPT_TEST(a_handshake_that_waits_is_settled),
