@@ -243,11 +243,15 @@ static __always_inline void npt_tls_follow(struct npt_conn *conn, const struct n
 		conn->flags &= ~NPT_CONN_HANDSHAKE;
 }
 
-/* The connection closes, and its handshake may not have come to its end. */
-static __always_inline void npt_tls_closed(struct npt_conn *conn)
+/*
+ * The connection closes, and its handshake may not have come to its end. What a reset found unread
+ * can still be read, and is told then: it may be the alert that says why.
+ */
+static __always_inline void npt_tls_closed(struct npt_conn *conn, const struct tcp_sock *tp)
 {
 	if (!(conn->flags & NPT_CONN_HANDSHAKE))
 		return;
-	conn->flags &= ~NPT_CONN_HANDSHAKE;
+	if (!tp || tp->rcv_nxt == tp->copied_seq)
+		conn->flags &= ~NPT_CONN_HANDSHAKE;
 	npt_tls_tell(conn, &conn->tls_streams[0], NPT_TLS_CLOSED, false);
 }

@@ -157,7 +157,7 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 		npt_conn_own(conn, &conn->owner);
 	npt_conn_label(conn, sk);
 	if (npt_layer_protocol)
-		npt_tls_closed(conn);
+		npt_tls_closed(conn, tp);
 	conn->flags |= NPT_CONN_CLOSED;
 	slot = npt_slot(conn->slot);
 	if (!slot)

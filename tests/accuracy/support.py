@@ -23,9 +23,11 @@ FAMILIES = (str(BUILD / "tests/accuracy/accuracy-families"),)
 DETOURS = (sys.executable, str(HERE / "detours.py"))
 FAILURES = (sys.executable, str(HERE / "failures.py"))
 DATAGRAMS = (sys.executable, str(HERE / "datagrams.py"))
+ALERTS = (sys.executable, str(HERE / "alerts.py"))
 TIMES = (sys.executable, str(HERE / "times.py"))
 TORTURE = (str(BUILD / "tests/accuracy/accuracy-torture"),)
-PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, TIMES, TORTURE)]
+PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, ALERTS, TIMES,
+                                        TORTURE)]
 LAYERS = os.environ.get("NPT_LAYERS", "Base,Operations,Protocol")  # Base alone where the kernel has no more
 OPERATIONS = ("writes", "written", "reads", "read")
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
