@@ -48,12 +48,6 @@ void npt_tls_attacher_free(struct npt_tls_attacher *attacher)
 	free(attacher);
 }
 
-static bool is_same_file(const struct npt_tls_file_id *left, const struct npt_tls_file_id *right)
-{
-	return left->device == right->device && left->inode == right->inode &&
-	       left->size_bytes == right->size_bytes && left->changed_ns == right->changed_ns;
-}
-
 /* The place of that file's plan, or of the one that was not used for longest. */
 static struct plan **place_of(struct npt_tls_attacher *attacher, const struct npt_tls_found *found)
 {
@@ -65,7 +59,7 @@ static struct plan **place_of(struct npt_tls_attacher *attacher, const struct np
 		if (!*place)
 			return place;
 		if ((*place)->kind == found->library.kind &&
-		    is_same_file(&(*place)->file, &found->file))
+		    npt_tls_is_same_file(&(*place)->file, &found->file))
 			return place;
 		if ((*place)->used < (*oldest)->used)
 			oldest = place;
@@ -84,7 +78,7 @@ static const struct npt_tls_probes *plan(struct npt_tls_attacher *attacher,
 		*place = plan;
 	}
 	if (!plan->used || plan->kind != found->library.kind ||
-	    !is_same_file(&plan->file, &found->file)) {
+	    !npt_tls_is_same_file(&plan->file, &found->file)) {
 		plan->file = found->file;
 		plan->kind = found->library.kind;
 		npt_tls_probes_choose(&found->library, fd, &options, &plan->probes);
@@ -190,14 +184,16 @@ static void say_how(struct npt_tls_attachment *attachment, const struct npt_tls_
 }
 
 static void set_probes(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,
-		       uint32_t pid, const struct npt_tls_found *found)
+		       uint32_t pid, const struct npt_tls_found *found, bool early)
 {
 	struct target target = { .attachment = attachment, .probe = attacher->probe, .pid = pid };
 	struct npt_error err = NPT_ERROR_NONE;
 	const struct npt_tls_probes *probes;
 	npt_auto_close int fd = -1;
+	int r = early ? npt_tls_found_open_early(pid, found, &fd, &err)
+		      : npt_tls_found_open(pid, found, &fd, &err);
 
-	if (npt_tls_found_open(pid, found, &fd, &err) < 0) {
+	if (r < 0) {
 		set_why(attachment, err.text);
 		return;
 	}
@@ -216,7 +212,8 @@ static void set_probes(struct npt_tls_attachment *attachment, struct npt_tls_att
 }
 
 void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,
-		    uint32_t pid, const struct npt_tls_found *found, const char *refused)
+		    uint32_t pid, const struct npt_tls_found *found, bool early,
+		    const char *refused)
 {
 	*attachment =
 		(struct npt_tls_attachment){ .kind = found->library.kind, .file = found->file };
@@ -227,7 +224,7 @@ void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_tls_attach
 	else if (refused)
 		set_why(attachment, refused);
 	else
-		set_probes(attachment, attacher, pid, found);
+		set_probes(attachment, attacher, pid, found, early);
 }
 
 void npt_tls_detach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher)
@@ -240,6 +237,6 @@ bool npt_tls_attachment_is_of(const struct npt_tls_attachment *attachment,
 			      const struct npt_tls_found *found)
 {
 	return attachment->kind == found->library.kind &&
-	       is_same_file(&attachment->file, &found->file) &&
+	       npt_tls_is_same_file(&attachment->file, &found->file) &&
 	       strcmp(attachment->version, found->library.version) == 0;
 }

@@ -39,11 +39,13 @@ void npt_tls_attacher_free(struct npt_tls_attacher *attacher);
 NPT_DEFINE_AUTO(struct npt_tls_attacher *, npt_tls_attacher_free)
 
 /*
- * Sets the probes, or says in why what is in the way; never fails otherwise. refused: why none are
+ * Sets the probes, or says in why what is in the way; never fails otherwise. early:
+ * the process will map the file, but has not yet. refused: why none are
  * to be set, or NULL. The attachment may be moved; npt_tls_detach() once it is not needed any more.
  */
 void npt_tls_attach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,
-		    uint32_t pid, const struct npt_tls_found *found, const char *refused);
+		    uint32_t pid, const struct npt_tls_found *found, bool early,
+		    const char *refused);
 /* In the background: it takes some 40 ms. */
 void npt_tls_detach(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher);
 /* It is that library. */

@@ -11,6 +11,7 @@
 
 #include "agent/proc.h"
 #include "agent/tls_attachment.h"
+#include "agent/tls_programs.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
@@ -41,6 +42,7 @@ struct npt_tls_calls {
 	struct npt_probe *probe;
 	struct npt_tls_file_cache *files;
 	struct npt_tls_attacher *attacher;
+	struct npt_tls_programs *programs;
 	struct process *processes[RECORDS_MAX];
 	size_t count;
 	size_t probed;                                         /* with at least one link */
@@ -65,6 +67,7 @@ struct npt_tls_calls *npt_tls_calls_new(struct npt_probe *probe)
 	calls->probe = probe;
 	calls->files = npt_tls_file_cache_new(FILES_MAX);
 	calls->attacher = npt_tls_attacher_new(probe);
+	calls->programs = npt_tls_programs_new();
 	raise_descriptors();
 	return calls;
 }
@@ -96,6 +99,7 @@ void npt_tls_calls_free(struct npt_tls_calls *calls)
 		free(calls->processes[i]);
 	}
 	npt_tls_attacher_free(calls->attacher);
+	npt_tls_programs_free(calls->programs);
 	npt_tls_file_cache_free(calls->files);
 	free(calls);
 }
@@ -169,12 +173,13 @@ static bool drop_unseen(struct npt_tls_calls *calls, struct process *process)
 }
 
 static void attach(struct npt_tls_calls *calls, struct process *process,
-		   const struct npt_tls_found *found)
+		   const struct npt_tls_found *found, bool early)
 {
 	struct npt_tls_attachment *attachment = &process->attachments[process->count++];
 	bool room = calls->probed < NPT_TLS_PROCESSES_MAX || is_probed(process);
 
-	npt_tls_attach(attachment, calls->attacher, process->pid, found, room ? NULL : TOO_MANY);
+	npt_tls_attach(attachment, calls->attacher, process->pid, found, early,
+		       room ? NULL : TOO_MANY);
 	attachment->seen = true;
 	npt_log_debug("TLS library", "pid", npt_log_u64(process->pid), "library",
 		      npt_tls_kind_name(attachment->kind), "how", attachment->how, "why",
@@ -211,7 +216,7 @@ static bool compare(struct npt_tls_calls *calls, struct process *process, size_t
 	for (size_t i = 0; i < count && process->count < NPT_TLS_PROCESS_LIBRARIES; i++) {
 		if (attachment_of(process, &calls->found[i]))
 			continue;
-		attach(calls, process, &calls->found[i]);
+		attach(calls, process, &calls->found[i], false);
 		changed = true;
 	}
 	calls->probed += (size_t)is_probed(process);
@@ -233,6 +238,8 @@ static void look(struct npt_tls_calls *calls, struct process *process)
 		(void)snprintf(process->why, sizeof(process->why), "%.255s", err.text);
 	else
 		changed = compare(calls, process, count);
+	if (changed)
+		npt_tls_programs_learn(calls->programs, process->pid, calls->found, count);
 	if ((changed || r < 0) && !npt_proc_is_running(process->pid)) {
 		say_ended(process);
 		detach(calls, process);
@@ -242,6 +249,27 @@ static void look(struct npt_tls_calls *calls, struct process *process)
 		process->look_period_ns = LOOK_MAX_NS;
 	process->look_at_ns = now_ns + process->look_period_ns;
 	process->put_off = false;
+}
+
+/* It has mapped nothing of its new program yet: what that had the last time is probed. */
+static void begin_program(struct npt_tls_calls *calls, struct process *process)
+{
+	const struct npt_tls_found *found;
+	size_t count;
+
+	detach(calls, process);
+	process->detached = false;
+	process->count = 0;
+	process->look_period_ns = LOOK_MIN_NS;
+	if (!npt_tls_programs_recall(calls->programs, process->pid, &found, &count)) {
+		look(calls, process);
+		process->look_at_ns = 0; /* its libraries are mapped in a moment */
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		attach(calls, process, &found[i], true);
+	calls->probed += (size_t)is_probed(process);
+	process->look_at_ns = 0;
 }
 
 /* A worker that has done nothing yet has its parent's scope; its own is told when it does. */
@@ -259,7 +287,9 @@ static void take(void *context, const struct npt_bpf_tls_process *told)
 	if (process->detached && told->scope == 0)
 		return;
 	process->detached = false;
-	if (npt_clock_monotonic_ns() >= process->look_at_ns)
+	if (told->executes)
+		begin_program(calls, process);
+	else if (npt_clock_monotonic_ns() >= process->look_at_ns)
 		look(calls, process);
 	else
 		process->put_off = true;

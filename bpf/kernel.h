@@ -173,6 +173,10 @@ struct signal_struct {
 	atomic_t live; /* threads that have not ended */
 };
 
+struct nsproxy {
+	struct net *net_ns;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -182,6 +186,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
 };
 
 /* Registers at a system call: its number and some arguments (x86-64 | arm64). */

@@ -250,7 +250,8 @@ struct npt_bpf_tls_event {
 };
 
 /*
- * A process whose TLS libraries are to be looked at: it was seen for the first time, is the child
+ * A process whose TLS libraries are to be looked at: it was seen for the first time, executes a
+ * program, is the child
  * of one that was told, or takes part in a TLS handshake (not more often than every
  * NPT_TLS_PROCESS_AGAIN_NS).
  */
@@ -259,7 +260,9 @@ struct npt_bpf_tls_event {
 struct npt_bpf_tls_process {
 	__u64 start_ns; /* with the pid it names the process, as in npt_bpf_process_key */
 	__u32 pid;
-	__u32 scope; /* 0: the parent's */
+	__u32 scope;    /* 0: the parent's */
+	__u32 executes; /* 1: it is another program from now on */
+	__u32 padding;
 };
 
 /* The cookie of a probe in a TLS library: how the function says how many bytes it has moved. */

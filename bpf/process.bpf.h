@@ -15,7 +15,8 @@ static __always_inline void npt_process_key(struct npt_bpf_process_key *key,
 }
 
 /* Its TLS libraries are to be looked at. */
-static __noinline int npt_tls_process_tell(struct task_struct *task, __u32 scope, bool again)
+static __noinline int npt_tls_process_tell(struct task_struct *task, __u32 scope, bool again,
+					   bool executes)
 {
 	struct npt_bpf_tls_process *event;
 	__u64 now_ns = bpf_ktime_get_ns(), *told_ns;
@@ -36,6 +37,8 @@ static __noinline int npt_tls_process_tell(struct task_struct *task, __u32 scope
 	event->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	event->pid = pid;
 	event->scope = scope;
+	event->executes = executes;
+	event->padding = 0;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }
@@ -60,7 +63,7 @@ static __noinline int npt_process_remember(const struct npt_bpf_process_key *key
 	    !bpf_map_lookup_elem(&npt_processes, key))
 		npt_count_loss(NPT_LOSS_PROCESS);
 	if (npt_layer_tls)
-		npt_tls_process_tell(task, key->scope, false);
+		npt_tls_process_tell(task, key->scope, false, false);
 	return 0;
 }
 

@@ -346,6 +346,22 @@ int BPF_PROG(npt_tls_fork, struct task_struct *parent, struct task_struct *child
 	__u32 parent_pid = (__u32)parent->tgid;
 
 	if (parent_pid != (__u32)child->tgid && bpf_map_lookup_elem(&npt_tls_told, &parent_pid))
-		npt_tls_process_tell(child, 0, false);
+		npt_tls_process_tell(child, 0, false, false);
+	return 0;
+}
+
+/*
+ * tp_btf/sched_process_exec: a program that is known is probed before it makes its first call; once
+ * per execve() of the node, while the layer is on.
+ */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(npt_tls_exec, struct task_struct *task)
+{
+	__u32 netns = task->nsproxy->net_ns->ns.inum, id;
+	struct npt_bpf_scope *scope = bpf_map_lookup_elem(&npt_scopes, &netns);
+
+	id = scope ? npt_owner_scope(scope, (__u32)task->tgid) : 0;
+	if (id)
+		npt_tls_process_tell(task, id, false, true);
 	return 0;
 }

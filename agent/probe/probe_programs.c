@@ -235,6 +235,7 @@ static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROB
 		{ programs->npt_data_ready, operations && can->data_ready },
 		{ programs->npt_copied, protocol && can->packets },
 		{ programs->npt_tls_fork, protocol && can->tls_calls },
+		{ programs->npt_tls_exec, protocol && can->tls_calls },
 		{ programs->npt_write_begin, begins && !can->trampolines },
 		{ programs->npt_send_begin, begins && can->trampolines },
 		{ programs->npt_send6_begin,
