@@ -128,8 +128,8 @@ static int begin_scope(struct npt_measure *measure, const struct npt_scope *scop
 		r = npt_probe_add_member(measure->probe, scope->id, options->members[i], err);
 	if (r >= 0)
 		r = npt_probe_find_older(measure->probe, err);
-	if (r >= 0)
-		npt_measure_attend(measure);
+	if (r >= 0 && measure->tls_calls)
+		npt_tls_calls_attend(measure->tls_calls);
 	if (r < 0)
 		(void)end_scope(measure, scope, NULL);
 	return r;
@@ -369,15 +369,14 @@ void npt_measure_attend(struct npt_measure *measure)
 {
 	if (measure->tls_calls)
 		npt_tls_calls_attend(measure->tls_calls);
-}
-
-uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure)
-{
-	return measure->probe && measure->slicing ? measure->slices.due_ns : 0;
-}
-
-void npt_measure_slice_run(struct npt_measure *measure)
-{
 	if (measure->probe && measure->slicing)
 		npt_slices_run(&measure->slices, npt_clock_monotonic_ns());
+}
+
+uint64_t npt_measure_due_ns(const struct npt_measure *measure)
+{
+	uint64_t slice = measure->probe && measure->slicing ? measure->slices.due_ns : 0;
+	uint64_t look = measure->tls_calls ? npt_tls_calls_due_ns(measure->tls_calls) : 0;
+
+	return !look || (slice && slice < look) ? slice : look;
 }

@@ -19,7 +19,7 @@
 #define FILES_MAX       1024
 #define RECORDS_MAX     4096 /* of processes, those that ended included */
 #define DESCRIPTORS_MAX 8192
-#define LOOK_MIN_NS     (20 * NPT_NS_PER_MS)
+#define LOOK_MIN_NS     (2 * NPT_NS_PER_MS)
 #define LOOK_MAX_NS     (5 * NPT_NS_PER_SECOND)
 #define TOO_MANY        "more processes use TLS than are probed at a time"
 #define ENDED           "it ended before probes could be set, which takes some 10 ms"
@@ -43,6 +43,7 @@ struct npt_tls_calls {
 	struct npt_tls_file_cache *files;
 	struct npt_tls_attacher *attacher;
 	struct npt_tls_programs *programs;
+	uint64_t due_ns; /* the next look that was put off; 0: none */
 	struct process *processes[RECORDS_MAX];
 	size_t count;
 	size_t probed;                                         /* with at least one link */
@@ -272,6 +273,13 @@ static void begin_program(struct npt_tls_calls *calls, struct process *process)
 	process->look_at_ns = 0;
 }
 
+static void put_off(struct npt_tls_calls *calls, struct process *process)
+{
+	process->put_off = true;
+	if (!calls->due_ns || process->look_at_ns < calls->due_ns)
+		calls->due_ns = process->look_at_ns;
+}
+
 /* A worker that has done nothing yet has its parent's scope; its own is told when it does. */
 static void take(void *context, const struct npt_bpf_tls_process *told)
 {
@@ -292,28 +300,47 @@ static void take(void *context, const struct npt_bpf_tls_process *told)
 	else if (npt_clock_monotonic_ns() >= process->look_at_ns)
 		look(calls, process);
 	else
-		process->put_off = true;
+		put_off(calls, process);
+}
+
+static void look_at_due(struct npt_tls_calls *calls)
+{
+	uint64_t now_ns = npt_clock_monotonic_ns();
+
+	if (!calls->due_ns || now_ns < calls->due_ns)
+		return;
+	calls->due_ns = 0;
+	for (size_t i = 0; i < calls->count; i++) {
+		struct process *process = calls->processes[i];
+
+		if (!process->put_off || process->detached)
+			continue;
+		if (now_ns >= process->look_at_ns)
+			look(calls, process);
+		else
+			put_off(calls, process);
+	}
 }
 
 void npt_tls_calls_attend(struct npt_tls_calls *calls)
 {
 	npt_probe_read_tls_processes(calls->probe, take, calls);
+	look_at_due(calls);
+}
+
+uint64_t npt_tls_calls_due_ns(const struct npt_tls_calls *calls)
+{
+	return calls->due_ns;
 }
 
 void npt_tls_calls_tick(struct npt_tls_calls *calls)
 {
-	uint64_t now_ns = npt_clock_monotonic_ns();
-
 	npt_tls_calls_attend(calls);
 	for (size_t i = 0; i < calls->count; i++) {
 		struct process *process = calls->processes[i];
 
-		if (process->detached)
-			continue;
-		if (kill((pid_t)process->pid, 0) < 0 && errno == ESRCH)
+		if (!process->detached && kill((pid_t)process->pid, 0) < 0 && errno == ESRCH)
 			detach(calls, process);
-		else if (process->put_off && now_ns >= process->look_at_ns)
-			look(calls, process);
 	}
 }
 

@@ -24,9 +24,13 @@ struct npt_tls_calls *npt_tls_calls_new(struct npt_probe *probe);
 void npt_tls_calls_free(struct npt_tls_calls *calls);
 NPT_DEFINE_AUTO(struct npt_tls_calls *, npt_tls_calls_free)
 
-/* Sets probes in what the kernel has told of; whenever npt_probe_tls_processes_fd() is readable. */
+/*
+ * Sets probes in what the kernel has told of; whenever npt_probe_tls_processes_fd() is readable,
+ * and at the time (CLOCK_MONOTONIC, 0: never) of a look that was put off.
+ */
 void npt_tls_calls_attend(struct npt_tls_calls *calls);
-/* Once a second: looks that were put off, processes that ended. */
+uint64_t npt_tls_calls_due_ns(const struct npt_tls_calls *calls);
+/* Once a second: the same, and processes that ended. */
 void npt_tls_calls_tick(struct npt_tls_calls *calls);
 /* Takes the probes of a scope's processes away; what was found is still told. */
 void npt_tls_calls_end_scope(struct npt_tls_calls *calls, uint32_t scope);

@@ -219,8 +219,6 @@ static __always_inline bool npt_tls_begins(struct npt_conn *conn, bool sent)
 	conn->flags |= NPT_CONN_HANDSHAKE;
 	stream->flags = NPT_STREAM_STARTED;
 	stream->seq = conn->dialog.seq;
-	if (npt_layer_tls) /* of a library that the process may have loaded just now */
-		npt_tls_process_tell(bpf_get_current_task_btf(), conn->scope, true, false);
 	return true;
 }
 

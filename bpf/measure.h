@@ -251,10 +251,10 @@ struct npt_bpf_tls_event {
 
 /*
  * A process whose TLS libraries are to be looked at: it was seen for the first time, executes a
- * program, is the child
- * of one that was told, or takes part in a TLS handshake (not more often than every
- * NPT_TLS_PROCESS_AGAIN_NS).
+ * program, is the child of one that was told, or takes part in a TLS handshake (after the first few
+ * not more often than every NPT_TLS_PROCESS_AGAIN_NS).
  */
+#define NPT_TLS_PROCESS_FREELY   16
 #define NPT_TLS_PROCESS_AGAIN_NS 20000000ULL
 
 struct npt_bpf_tls_process {

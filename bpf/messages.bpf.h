@@ -178,18 +178,23 @@ static __always_inline bool npt_message_look(struct npt_dialog *dialog,
 	return true;
 }
 
+/* One that is TLS may be of a library that the process has loaded just now. */
 static __always_inline void npt_message_hear(struct npt_conn *conn, const struct npt_chunk *chunk,
 					     struct sk_buff *packet, bool sent)
 {
 	__u32 heard;
+	__u8 tls;
 
 	if (!npt_message_look(&conn->dialog, chunk, packet, true, sent,
 			      npt_message_from(conn, sent),
 			      npt_begins_stream(conn, sent, chunk->seq)))
 		return;
+	tls = conn->tls;
 	heard = npt_heard(conn);
 	if (heard)
 		conn->heard = heard;
+	if (npt_layer_tls && conn->tls != tls && conn->tls == NPT_BPF_TLS_YES)
+		npt_tls_process_tell(bpf_get_current_task_btf(), conn->scope, true, false);
 }
 
 /*

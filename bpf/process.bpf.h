@@ -19,16 +19,20 @@ static __noinline int npt_tls_process_tell(struct task_struct *task, __u32 scope
 					   bool executes)
 {
 	struct npt_bpf_tls_process *event;
-	__u64 now_ns = bpf_ktime_get_ns(), *told_ns;
+	struct npt_tls_told now = { .last_ns = bpf_ktime_get_ns(), .times = 1 }, *told;
 	__u32 pid;
 
 	if (!task)
 		return 0;
 	pid = (__u32)task->tgid;
-	told_ns = bpf_map_lookup_elem(&npt_tls_told, &pid);
-	if (again && told_ns && now_ns - *told_ns < NPT_TLS_PROCESS_AGAIN_NS)
-		return 0;
-	bpf_map_update_elem(&npt_tls_told, &pid, &now_ns, BPF_ANY);
+	told = bpf_map_lookup_elem(&npt_tls_told, &pid);
+	if (told) {
+		if (again && told->times >= NPT_TLS_PROCESS_FREELY &&
+		    now.last_ns - told->last_ns < NPT_TLS_PROCESS_AGAIN_NS)
+			return 0;
+		now.times += told->times;
+	}
+	bpf_map_update_elem(&npt_tls_told, &pid, &now, BPF_ANY);
 	event = bpf_ringbuf_reserve(&npt_tls_processes, sizeof(*event), 0);
 	if (!event) {
 		npt_count_loss(NPT_LOSS_TLS_PROCESS);

@@ -149,12 +149,17 @@ struct {
 	__uint(max_entries, 1 << 16);
 } npt_tls_processes SEC(".maps");
 
-/* Those that were told already, and when last (CLOCK_MONOTONIC): pid -> ns. */
+struct npt_tls_told {
+	__u64 last_ns; /* CLOCK_MONOTONIC */
+	__u64 times;
+};
+
+/* Those that were told already, by pid. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct npt_tls_told);
 } npt_tls_told SEC(".maps");
 
 /* By slot. */
