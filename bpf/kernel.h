@@ -54,6 +54,8 @@ struct sock {
 	__u32 sk_ack_backlog;
 	__u32 sk_max_ack_backlog;
 	atomic_t sk_drops;
+	__u8 sk_userlocks : 4;
+	__s64 sk_stamp;
 	struct bpf_local_storage *sk_bpf_storage;
 };
 

@@ -100,7 +100,7 @@ static __always_inline int npt_sent(struct sock *sk, int result)
 	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (!conn && sk->sk_protocol == IPPROTO_UDP)
-		conn = npt_datagram_conn(sk, NPT_BPF_CLIENT);
+		conn = npt_datagram_conn(sk, true);
 	if (!conn)
 		return 0;
 	if (conn->flags & NPT_CONN_DATAGRAM)
@@ -170,7 +170,7 @@ static __always_inline int npt_received(struct sock *sk, int result, int flags)
 	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (!conn && sk->sk_protocol == IPPROTO_UDP && result >= 0)
-		conn = npt_datagram_conn(sk, NPT_BPF_SERVER);
+		conn = npt_datagram_conn(sk, false);
 	if (!conn)
 		return 0;
 	if (!(conn->flags & NPT_CONN_DATAGRAM))

@@ -42,15 +42,18 @@ def read_all(sock, size, step):
     return data
 
 
-def say(listener, name, steps):
-    """The server has read the hello when the reset comes; the alert it reads in such steps, if at all."""
+def say(listener, name, cut, steps):
+    """The server has read the hello when the reset comes; the alert, which is written in two pieces, it reads
+    in such steps, if at all."""
     hello, last = client_hello(), alert(name)
     client = socket.create_connection(("127.0.0.1", PORT))
     server, _ = listener.accept()
     with server:
         client.sendall(hello)
         assert read_all(server, len(hello), 5000) == hello
-        client.sendall(last)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in (last[:cut], last[cut:]):
+            client.sendall(piece)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         wait_for_reset(server)
@@ -63,7 +66,7 @@ def overtaken(rng):
     go()
     for _ in range(rng.randint(4, 12)):
         name = rng.choice(list(ALERTS))
-        say(listener, name, rng.choice((1, 5, 100)))
+        say(listener, name, rng.randint(1, 6), rng.choice((1, 5, 100)))
         alerts[name] = alerts.get(name, 0) + 1
     return {"failed": sum(alerts.values()), "sent": alerts, "received": alerts}
 
@@ -72,7 +75,7 @@ def unread(rng):
     listener, count = listen(PORT), rng.randint(2, 5)
     go()
     for _ in range(count):
-        say(listener, "unknown_ca", 0)
+        say(listener, "unknown_ca", rng.randint(1, 6), 0)
     return {"failed": count, "sent": {"unknown_ca": count}, "received": {}}
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One port that speaks several protocols, one connection after the other and side by side.
 
-Usage: speakers.py SEED   Says "ready", waits for a line, talks, prints the truth as JSON.
+Usage: speakers.py SEED NAME...   The first NAME is what the first connection speaks, before all others.
+Says "ready", waits for a line, talks, prints the truth as JSON.
 """
 import json
 import random
@@ -61,9 +62,8 @@ def answer(rng, sock, exchanges, truth):
         assert sock.recv(1) == b""
 
 
-def talk(seed, listener, truth, gate):
+def talk(seed, name, listener, truth, gate):
     rng = random.Random(seed)
-    name = rng.choice([*TALKS, *HANDSHAKES])
     exchanges = HANDSHAKES.get(name) or [TALKS[name]] * rng.randint(1, 4)
     with gate:  # so that client and server are of one connection
         sock = socket.create_connection(("127.0.0.1", PORT))
@@ -82,13 +82,15 @@ def talk(seed, listener, truth, gate):
 
 
 def main():
-    rng = random.Random(int(sys.argv[1]))
+    rng, names = random.Random(int(sys.argv[1])), sys.argv[2:]
     listener = socket.create_server(("127.0.0.1", PORT), backlog=64)
     print("ready", flush=True)
     sys.stdin.readline()
     truth, gate = Truth(), threading.Lock()
+    talk(rng.randrange(1 << 30), names[0], listener, truth, gate)
     for _ in range(6):
-        threads = [threading.Thread(target=talk, args=(rng.randrange(1 << 30), listener, truth, gate))
+        threads = [threading.Thread(target=talk, args=(rng.randrange(1 << 30), rng.choice(names), listener,
+                                                       truth, gate))
                    for _ in range(8)]
         for thread in threads:
             thread.start()

@@ -11,13 +11,15 @@ from support import SEED, Agent, Program, needs_root
 pytestmark = needs_root
 SPEAKERS = pathlib.Path(__file__).with_name("speakers.py")
 PORT = 18999
+LABELS = {"http1": ("http1", "no"), "redis": ("redis", "no"), "postgresql": ("postgresql", "yes")}
 
 
-@pytest.mark.parametrize("round_of", range(2))
-def test_labels_move_connections_and_no_counts(namespaces, round_of):
+@pytest.mark.parametrize("names", ["http1 redis nobody's", "http1 tls",
+                                   "tls postgresql redis http1 nobody's"])
+def test_labels_move_connections_and_no_counts(namespaces, names):
     print("seed", SEED, "(repeat with NPT_SEED)")
     talks = Program("ip", "netns", "exec", namespaces.near, sys.executable, str(SPEAKERS),
-                    str(SEED + round_of))
+                    str(SEED), *names.split(" "))
     agent = None
     try:
         assert talks.line() == "ready"
@@ -36,7 +38,7 @@ def test_labels_move_connections_and_no_counts(namespaces, round_of):
         spoken = [(edge["protocol"], edge["tls"]) for edge in edges]
         # TLS of which the inside is not known may be on the edge of that of which it is.
         assert set(spoken) - {("unknown", "unknown"), ("unknown", "yes")} == {
-            ("http1", "no"), ("redis", "no"), ("postgresql", "yes")}
+            LABELS[name] for name in names.split(" ") if name in LABELS}
         clear = [protocol for protocol, tls in spoken if tls != "yes"]
         assert len(set(clear)) == len(clear), "one edge for each label"
         counts = [edge["connections"] for edge in edges]

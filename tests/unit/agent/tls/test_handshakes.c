@@ -143,7 +143,14 @@ static void what_a_hello_says_goes_where_its_connection_goes(void)
 	(void)npt_tls_handshakes_add(table, &events.events[0]);
 	edge->tls = NPT_TLS_NO;
 	NPT_CHECK(!npt_tls_handshakes_take(table, 3, edge));
+	events.events[0].kind = NPT_TLS_CLOSED;
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	NPT_CHECK(npt_tls_handshakes_take(table, 3, edge)); /* counts, but no facts */
+	NPT_CHECK_INT(edge->handshakes.failed, 1);
 	NPT_CHECK_STR(edge->tls_facts.sni, "");
+	events.events[0].connection = 2;
+	events.events[0].kind = NPT_TLS_RECORD;
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
 	events.events[0].kind = NPT_TLS_CLOSED;
 	events.events[0].slot = 4;
 	(void)npt_tls_handshakes_add(table, &events.events[0]);
