@@ -173,14 +173,16 @@ static uint32_t ns_per_call(const struct npt_tls_attacher *attacher,
 static void say_how(struct npt_tls_attachment *attachment, const struct npt_tls_attacher *attacher,
 		    const struct npt_tls_probes *probes, const char *library_how)
 {
-	bool sessions = npt_probe_abilities(attacher->probe)->tls_sessions;
+	bool go = attachment->kind == NPT_TLS_GO; /* a begin only: less than a call of others */
+	bool session = npt_probe_abilities(attacher->probe)->tls_sessions && !go;
 
 	attachment->coverage = NPT_COVERAGE_FULL;
 	attachment->ns_per_call = ns_per_call(attacher, probes);
 	(void)snprintf(attachment->how, sizeof(attachment->how),
-		       "%s on %.100s (%.80s), %u.%u us a call",
-		       sessions ? "uprobe.session" : "uprobe.multi", probes->how, library_how,
-		       attachment->ns_per_call / 1000, attachment->ns_per_call % 1000 / 100);
+		       "%s on %.100s (%.80s), %s%u.%u us a call",
+		       session ? "uprobe.session" : "uprobe.multi", probes->how, library_how,
+		       go ? "at most " : "", attachment->ns_per_call / 1000,
+		       attachment->ns_per_call % 1000 / 100);
 }
 
 static void set_probes(struct npt_tls_attachment *attachment, struct npt_tls_attacher *attacher,

@@ -147,11 +147,14 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 {
 	__u64 now_ns = bpf_ktime_get_ns(), took_ns = npt_read_took(conn, now_ns);
 	bool read = result > 0 && !(flags & (MSG_PEEK | MSG_ERRQUEUE));
+	bool first = conn->slot == NPT_SLOT_NONE;
 	struct npt_bpf_slot *slot;
 
 	slot = npt_operation_slot(sk, conn);
 	if (!slot || !read)
 		return;
+	if (npt_layer_tls && first) /* it had no edge while its bytes were copied */
+		npt_tls_received(conn);
 	if (npt_layer_protocol && conn->heard) {
 		npt_conn_relabel(conn, sk);
 		if (npt_layer_tls)

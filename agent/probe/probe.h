@@ -40,6 +40,7 @@ struct npt_probe_options {
 	bool protocol;       /* the first bytes of messages */
 	bool tls;            /* calls of TLS libraries; needs protocol */
 	bool no_trampolines; /* as if this host refused them: for tests and comparisons */
+	bool no_sessions;    /* the same of uprobe.session */
 };
 
 /*

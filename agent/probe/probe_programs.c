@@ -162,7 +162,8 @@ static void look_at_tls_calls(struct npt_probe *probe)
 	struct npt_probe_abilities *abilities = &probe->abilities;
 
 	abilities->tls_calls = abilities->messages && npt_uprobe_multi_is_there();
-	abilities->tls_sessions = abilities->tls_calls && npt_uprobe_session_is_there();
+	abilities->tls_sessions = abilities->tls_calls && !probe->options.no_sessions &&
+				  npt_uprobe_session_is_there();
 }
 
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
