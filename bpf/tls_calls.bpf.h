@@ -72,7 +72,15 @@ struct npt_tls_call {
 	__u32 size;
 	__u8 writes;
 	__u8 touched; /* a socket operation was nested in it */
-	__u8 padding[6];
+	/*
+	 * Nothing is to be learnt about its session any more, of which this is all that counting
+	 * needs: most calls look a session up once.
+	 */
+	__u8 settled;
+	__u8 padding[5];
+	__u64 connection;
+	__u32 slot;
+	__u32 generation;
 };
 
 struct {
@@ -112,7 +120,13 @@ static __always_inline int npt_tls_call_begins(const struct npt_user_regs *regs,
 	if (!call->session)
 		return 1;
 	session = npt_tls_session_of(call->session, true);
-	if (session && call->writes)
+	call->settled = session && npt_tls_session_settled(session);
+	if (!session)
+		return 0;
+	call->connection = session->connection;
+	call->slot = session->slot;
+	call->generation = session->generation;
+	if (call->writes && !call->settled)
 		npt_tls_plaintext(session, call->buffer, call->size, true);
 	return 0;
 }
@@ -138,27 +152,37 @@ static __always_inline __u32 npt_tls_call_moved(const struct npt_tls_call *call,
 	return (__u32)bytes;
 }
 
+static __always_inline void npt_tls_call_learn(const struct npt_tls_call *call, __u32 bytes)
+{
+	struct npt_tls_session *session = npt_tls_session_of(call->session, true);
+
+	if (!session)
+		return;
+	if (!call->writes)
+		npt_tls_plaintext(session, call->buffer, bytes, false);
+	if (call->writes)
+		session->sent_seq += bytes;
+	else
+		session->received_seq += bytes;
+	npt_tls_count(session, call->writes, bytes);
+	npt_tls_label_early(session);
+}
+
 static __always_inline int npt_tls_call_ends(const struct npt_user_regs *regs)
 {
 	struct npt_tls_call *call =
 		bpf_task_storage_get(&npt_tls_calls, bpf_get_current_task_btf(), NULL, 0);
-	struct npt_tls_session *session;
+	struct npt_bpf_speech *speech;
 	__u32 bytes;
 
 	if (!call || !call->session || regs->sp < call->stack)
 		return 0;
-	session = npt_tls_session_of(call->session, true);
 	bytes = npt_tls_call_moved(call, regs);
-	if (session && bytes) {
-		if (!call->writes)
-			npt_tls_plaintext(session, call->buffer, bytes, false);
-		if (call->writes)
-			session->sent_seq += bytes;
-		else
-			session->received_seq += bytes;
-		npt_tls_count(session, call->writes, bytes);
-		npt_tls_label_early(session);
-	}
+	speech = call->settled ? npt_tls_speech(call->slot, call->generation) : NULL;
+	if (bytes && speech)
+		npt_tls_count_at(speech, call->writes, bytes);
+	else if (bytes)
+		npt_tls_call_learn(call, bytes);
 	if (call->writes && bytes && !call->touched && !call->followed) {
 		call->followed = call->session;
 		call->followed_bytes = bytes;
@@ -211,19 +235,22 @@ static __always_inline struct npt_tls_session *npt_tls_write_follows(struct npt_
 	return session;
 }
 
-/* Whose operation this is, on a socket that the caller has at hand; msg: of a write, else NULL. */
-static __always_inline struct npt_tls_session *npt_tls_session_here(struct msghdr *msg)
+/* Whose operation this is, if it is news; msg: of a write, else NULL. */
+static __always_inline struct npt_tls_session *npt_tls_session_here(const struct npt_conn *conn,
+								    struct msghdr *msg)
 {
 	struct npt_tls_call *call =
 		bpf_task_storage_get(&npt_tls_calls, bpf_get_current_task_btf(), NULL, 0);
 
 	if (!call)
 		return NULL;
-	if (call->session) {
-		call->touched = true;
-		return npt_tls_session_of(call->session, true);
-	}
-	return call->followed && msg ? npt_tls_write_follows(call, msg) : NULL;
+	if (!call->session)
+		return call->followed && msg ? npt_tls_write_follows(call, msg) : NULL;
+	call->touched = true;
+	if (call->settled && call->connection == conn->tls_id && call->slot == conn->slot)
+		return NULL;
+	call->settled = false;
+	return npt_tls_session_of(call->session, true);
 }
 
 /* A write on this connection; its label is brought up to date. */
@@ -233,7 +260,7 @@ static __noinline int npt_tls_sent(struct sock *sk, struct npt_conn *conn, struc
 
 	if (!sk || !conn || !msg || conn->slot == NPT_SLOT_NONE)
 		return 0;
-	session = npt_tls_session_here(msg);
+	session = npt_tls_session_here(conn, msg);
 	if (!session)
 		return 0;
 	npt_tls_session_is(session, conn);
@@ -249,7 +276,7 @@ static __noinline int npt_tls_received(struct npt_conn *conn)
 
 	if (!conn || conn->slot == NPT_SLOT_NONE)
 		return 0;
-	session = npt_tls_session_here(NULL);
+	session = npt_tls_session_here(conn, NULL);
 	if (session)
 		npt_tls_session_is(session, conn);
 	return 0;
@@ -258,7 +285,7 @@ static __noinline int npt_tls_received(struct npt_conn *conn)
 /* The connection was brought to another edge by the end of a read. */
 static __always_inline void npt_tls_moved(const struct npt_conn *conn)
 {
-	struct npt_tls_session *session = npt_tls_session_here(NULL);
+	struct npt_tls_session *session = npt_tls_session_here(conn, NULL);
 
 	if (session && session->connection == conn->tls_id)
 		npt_tls_session_place(session, conn);

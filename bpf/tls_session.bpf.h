@@ -59,31 +59,43 @@ static __always_inline struct npt_tls_session *npt_tls_session_of(__u64 session,
 	return bpf_map_lookup_elem(&npt_tls_sessions, &key);
 }
 
+/* The numbers of a slot, as long as it is that edge's. */
+static __always_inline struct npt_bpf_speech *npt_tls_speech(__u32 slot, __u32 generation)
+{
+	struct npt_bpf_speech *speech = bpf_map_lookup_elem(&npt_speeches, &slot);
+
+	return speech && speech->generation == generation ? speech : NULL;
+}
+
 /* The numbers of the edge that the session's connection belongs to; NULL: not known (any more). */
 static __always_inline struct npt_bpf_speech *npt_tls_session_speech(
 	const struct npt_tls_session *session)
 {
-	struct npt_bpf_speech *speech;
-	__u32 slot = session->slot;
+	return session->connection ? npt_tls_speech(session->slot, session->generation) : NULL;
+}
 
-	if (!session->connection || slot == NPT_SLOT_NONE)
-		return NULL;
-	speech = bpf_map_lookup_elem(&npt_speeches, &slot);
-	return speech && speech->generation == session->generation ? speech : NULL;
+static __always_inline bool npt_tls_session_settled(const struct npt_tls_session *session)
+{
+	return session->dialog.classified.final && session->connection && !session->heard;
+}
+
+static __always_inline void npt_tls_count_at(struct npt_bpf_speech *speech, bool writes,
+					     __u32 bytes)
+{
+	npt_add(writes ? &speech->tls_writes : &speech->tls_reads, 1);
+	npt_add(writes ? &speech->tls_written_bytes : &speech->tls_read_bytes, bytes);
 }
 
 static __always_inline void npt_tls_count(struct npt_tls_session *session, bool writes, __u32 bytes)
 {
 	struct npt_bpf_speech *speech = npt_tls_session_speech(session);
 
-	if (writes) {
-		npt_add(speech ? &speech->tls_writes : &session->counts.writes, 1);
-		npt_add(speech ? &speech->tls_written_bytes : &session->counts.written_bytes,
-			bytes);
-	} else {
-		npt_add(speech ? &speech->tls_reads : &session->counts.reads, 1);
-		npt_add(speech ? &speech->tls_read_bytes : &session->counts.read_bytes, bytes);
+	if (speech) {
+		npt_tls_count_at(speech, writes, bytes);
+		return;
 	}
+	npt_add(writes ? &session->counts.writes : &session->counts.reads, 1);
+	npt_add(writes ? &session->counts.written_bytes : &session->counts.read_bytes, bytes);
 }
 
 /* What was counted before the connection was known. */
@@ -91,7 +103,7 @@ static __always_inline void npt_tls_count_kept(struct npt_tls_session *session)
 {
 	struct npt_bpf_speech *speech = npt_tls_session_speech(session);
 
-	if (!speech)
+	if (!speech || !(session->counts.writes | session->counts.reads))
 		return;
 	npt_add(&speech->tls_writes, __sync_lock_test_and_set(&session->counts.writes, 0));
 	npt_add(&speech->tls_written_bytes,
