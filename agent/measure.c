@@ -292,8 +292,7 @@ void npt_measure_set_layers(struct npt_measure *measure, bool protocol, bool tls
 	measure->options.protocol = protocol;
 	measure->options.tls = tls;
 	if (tls && measure->probe && !measure->tls_calls && !measure->layers.tls_off)
-		measure->layers.tls_off =
-			"it begins when the tasks that run without it have ended";
+		measure->layers.tls_off = "it begins when the tasks that run without it have ended";
 }
 
 void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,

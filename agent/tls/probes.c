@@ -1,304 +1,429 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call's probe sees its result, so it has to be where the caller's address is at the stack
- * pointer. On a function's entry that is mostly an instruction that is single-stepped, twenty times
- * as dear; but OpenSSL's functions are thin, and the one that all wrappers of a direction lead to
- * begins with a push.
+ * OpenSSL's functions that applications call are thin: all of one direction call a common one,
+ * (session, buffer, size, [flags,] *bytes), which returns 1. That begins with a push, so a probe
+ * there costs a tenth of one on each of them, and it sees the reads and writes that the library
+ * makes itself (BIO_f_ssl). It has no symbol, so it is told by how it is called, and nothing is
+ * guessed:
+ *
+ *	the _ex form hands all its arguments on to it, as they are (npt_site_callee)
+ *	every function of the direction calls it, and no other function that is known does
+ *	it is none of them itself (LibreSSL's _ex forms call the plain ones), nor in another segment
+ *	it begins with an instruction that is emulated, where a return probe may be (a PLT's entry
+ *	does not)
+ *
+ * Where that is not so (the compiler has put it into each of them, BoringSSL) the functions
+ * themselves are probed, at a price.
  */
 #include "agent/tls/probes.h"
 
 #include <elf.h>
-#include <inttypes.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "agent/tls/elf_file.h"
 #include "agent/tls/site.h"
 #include "bpf/measure.h"
 #include "lib/core/alloc.h"
+#include "lib/core/parse.h"
 
-#define CODE_BYTES_MIN    256 /* of a function whose size is not known, or is small */
-#define CODE_BYTES_CALLEE 4096
+#define UNKNOWN_BYTES    4096 /* of code, where a function's size is not known */
+#define CALLEE_ARGUMENTS 5    /* with flags */
+#define GO_ARGUMENTS     3    /* receiver, and the first two words of the slice */
 
-struct choice {
+struct chooser {
 	const struct npt_tls_library *library;
 	const struct npt_tls_probes_options *options;
-	int fd;
+	struct npt_elf *elf;
 	enum npt_architecture architecture;
 	struct npt_tls_probes *probes;
-	uint8_t *code; /* NPT_SITE_CODE_BYTES_MAX */
-	size_t code_bytes;
 };
 
-static void append(char text[NPT_TLS_TEXT_BYTES], const char *format, ...)
+struct code {
+	uint8_t *bytes;
+	size_t size;
+};
+
+static const struct form {
+	enum npt_bpf_tls_form form; /* 0: not probed for its result */
+	bool writes;
+	unsigned arguments;
+} forms[NPT_TLS_ROLES] = {
+	[NPT_TLS_READ] = { NPT_TLS_RETURNS_BYTES, false, 3 },
+	[NPT_TLS_READ_EX] = { NPT_TLS_RETURNS_ONE, false, 4 },
+	[NPT_TLS_WRITE] = { NPT_TLS_RETURNS_BYTES, true, 3 },
+	[NPT_TLS_WRITE_EX] = { NPT_TLS_RETURNS_ONE, true, 4 },
+	[NPT_TLS_WRITE_EX2] = { NPT_TLS_RETURNS_ONE, true, 5 },
+};
+
+static void code_done(struct code *code)
+{
+	free(code->bytes);
+}
+NPT_DEFINE_AUTO_DONE(struct code, code_done)
+
+/* To a text of NPT_TLS_TEXT_BYTES. */
+__attribute__((format(printf, 2, 3))) static void say(char *text, const char *format, ...)
 {
 	size_t length = strlen(text);
 	va_list arguments;
 
+	if (length > 0 && length + 2 < NPT_TLS_TEXT_BYTES) {
+		memcpy(text + length, "; ", 3);
+		length += 2;
+	}
 	va_start(arguments, format);
 	(void)vsnprintf(text + length, NPT_TLS_TEXT_BYTES - length, format, arguments);
 	va_end(arguments);
 }
 
-/* Of a file that may shrink, or have been made by anybody: what there is of it. */
-static bool read_code(struct choice *choice, uint64_t offset, uint64_t size_bytes)
+/* The executable segment that has this place of the file; NULL if there is none. */
+static const struct npt_elf_segment *segment_of(const struct chooser *chooser, uint64_t offset)
 {
-	size_t wanted = size_bytes < CODE_BYTES_MIN ? CODE_BYTES_MIN : (size_t)size_bytes;
-	ssize_t got;
+	size_t count;
+	const struct npt_elf_segment *segments = npt_elf_segments(chooser->elf, &count);
 
-	if (offset > INT64_MAX)
-		return false;
-	if (wanted > NPT_SITE_CODE_BYTES_MAX)
-		wanted = NPT_SITE_CODE_BYTES_MAX;
-	got = pread(choice->fd, choice->code, wanted, (off_t)offset);
-	choice->code_bytes = got > 0 ? (size_t)got : 0;
-	return got > 0;
+	for (size_t i = 0; i < count; i++)
+		if (segments[i].executable && offset >= segments[i].offset &&
+		    offset - segments[i].offset < segments[i].file_bytes)
+			return &segments[i];
+	return NULL;
 }
 
-static struct npt_site_options site_options(const struct choice *choice, unsigned arguments)
+static int read_code(const struct chooser *chooser, uint64_t offset, uint64_t size_bytes,
+		     struct code *code_ret, struct npt_error *err)
 {
-	return (struct npt_site_options){
-		.architecture = choice->architecture,
-		.arguments = arguments,
-		.long_nops = choice->options->long_nops,
-	};
+	const struct npt_elf_segment *segment = segment_of(chooser, offset);
+	struct code code;
+	uint64_t most;
+
+	if (!segment)
+		return npt_error_set(err, EFAULT, "it is in no executable part of the file");
+	most = segment->file_bytes - (offset - segment->offset);
+	if (most > NPT_SITE_CODE_BYTES_MAX)
+		most = NPT_SITE_CODE_BYTES_MAX;
+	code.size = (size_t)(size_bytes < most ? size_bytes : most);
+	code.bytes = npt_alloc(code.size, 1);
+	if (npt_elf_read(chooser->elf, offset, code.bytes, code.size, err) < 0) {
+		free(code.bytes);
+		return -EIO;
+	}
+	*code_ret = code;
+	return 0;
 }
 
-static void add(struct choice *choice, enum npt_tls_probe_kind kind, const char *name,
-		uint64_t entry, const struct npt_site *site, uint64_t cookie)
+static uint64_t size_of(const struct npt_tls_function *function)
 {
-	struct npt_tls_probes *probes = choice->probes;
-	struct npt_tls_probe *probe;
+	return function->size_bytes ? function->size_bytes : UNKNOWN_BYTES;
+}
 
-	if (probes->count == NPT_TLS_PROBES_MAX)
+static int find_site(const struct chooser *chooser, uint64_t offset, uint64_t size_bytes,
+		     const struct npt_site_options *wanted, struct npt_site *site_ret,
+		     struct npt_error *err)
+{
+	struct npt_site_options options = *wanted;
+	npt_auto(code_done) struct code code = { .bytes = NULL };
+	int rc = read_code(chooser, offset, size_bytes, &code, err);
+
+	if (rc < 0)
+		return rc;
+	options.architecture = chooser->architecture;
+	options.long_nops = chooser->options->long_nops;
+	options.naive = chooser->options->naive;
+	rc = npt_site_choose(code.bytes, code.size, &options, site_ret, err);
+	if (rc < 0)
+		return rc;
+	if (options.returns && !site_ret->returns)
+		return npt_error_set(err, EOPNOTSUPP, "a return probe would crash it");
+	return 0;
+}
+
+static bool is_stepped(const struct chooser *chooser, const struct npt_site *site)
+{
+	return !npt_uprobe_is_emulated(site->how, chooser->options->long_nops);
+}
+
+static void add(const struct chooser *chooser, const struct npt_tls_probe *wanted,
+		const struct npt_site *site)
+{
+	struct npt_tls_probes *probes = chooser->probes;
+	struct npt_tls_probe *probe = &probes->probes[probes->count];
+	char place[16] = "";
+
+	for (size_t i = 0; i < probes->count; i++)
+		if (probes->probes[i].offset == wanted->offset + site->offset)
+			return;
+	if (probes->count == NPT_TLS_PROBES_MAX) {
+		say(probes->why, "%s: more than %d probes", wanted->function, NPT_TLS_PROBES_MAX);
 		return;
-	probe = &probes->probes[probes->count++];
-	*probe = (struct npt_tls_probe){ .kind = kind,
-					 .offset = entry + site->offset,
-					 .cookie = cookie,
-					 .stepped = site->how == NPT_UPROBE_STEPPED };
-	(void)snprintf(probe->function, sizeof(probe->function), "%.47s", name);
-	if (kind == NPT_TLS_PROBE_FREE)
-		return;
-	append(probes->how, "%s%s", probes->how[0] ? ", " : "", name);
-	if (site->offset)
-		append(probes->how, "+%" PRIu32, site->offset);
+	}
+	if (site->offset > 0)
+		(void)snprintf(place, sizeof(place), "+0x%x", (unsigned)site->offset);
+	*probe = *wanted;
+	probe->offset += site->offset;
+	probe->stepped = is_stepped(chooser, site);
+	(void)snprintf(probe->function, sizeof(probe->function), "%.*s%s",
+		       (int)(sizeof(probe->function) - 1 - strlen(place)), wanted->function, place);
+	say(probes->how, "%s (%s)", probe->function, npt_uprobe_name(site->how));
+	probes->count++;
 }
 
-static void refuse(struct choice *choice, const char *name, const char *why)
+/* In the function itself. */
+static void choose_in(const struct chooser *chooser, const struct npt_tls_function *function,
+		      enum npt_tls_probe_kind kind, const struct npt_site_options *options)
 {
-	append(choice->probes->why, "%s%s: %s", choice->probes->why[0] ? "; " : "", name, why);
-}
-
-/* At the function's own entry, or wherever its result can still be seen. */
-static void add_call(struct choice *choice, const struct npt_tls_function *function,
-		     uint64_t cookie)
-{
-	struct npt_site_options options = site_options(choice, 5);
+	const struct form *form = &forms[function->role];
+	struct npt_tls_probe probe = { .kind = kind, .offset = function->offset };
 	struct npt_error err = NPT_ERROR_NONE;
 	struct npt_site site;
 
-	options.returns = true;
-	options.naive = choice->options->naive;
-	if (!read_code(choice, function->offset, function->size_bytes))
-		refuse(choice, function->name, "cannot be read");
-	else if (npt_site_choose(choice->code, choice->code_bytes, &options, &site, &err) < 0)
-		refuse(choice, function->name, err.text);
-	else if (!site.returns)
-		refuse(choice, function->name, "its result cannot be seen at any place");
-	else
-		add(choice, NPT_TLS_PROBE_CALL, function->name, function->offset, &site, cookie);
+	if (kind == NPT_TLS_PROBE_CALL)
+		probe.cookie = NPT_TLS_COOKIE(form->form, form->writes);
+	(void)snprintf(probe.function, sizeof(probe.function), "%.*s",
+		       (int)sizeof(probe.function) - 1, function->name);
+	if (find_site(chooser, function->offset, size_of(function), options, &site, &err) < 0) {
+		say(chooser->probes->why, "%s: %.90s", probe.function, err.text);
+		return;
+	}
+	if (kind == NPT_TLS_PROBE_GO_WRITE && site.repeats && !chooser->options->naive) {
+		say(chooser->probes->why, "%s: no place that is passed once per call",
+		    probe.function);
+		return;
+	}
+	add(chooser, &probe, &site);
 }
 
-static bool is_write(enum npt_tls_role role)
+static bool is_wrapper(const struct npt_tls_function *function, bool writes)
 {
-	return role == NPT_TLS_WRITE || role == NPT_TLS_WRITE_EX || role == NPT_TLS_WRITE_EX2;
+	return forms[function->role].form != 0 && forms[function->role].writes == writes;
 }
 
-static bool is_call(enum npt_tls_role role)
+/* The _ex form of a direction, the one with more arguments; NULL if there is none, or no other. */
+static const struct npt_tls_function *ex_form(const struct npt_tls_library *library, bool writes)
 {
-	return is_write(role) || role == NPT_TLS_READ || role == NPT_TLS_READ_EX;
-}
-
-static enum npt_bpf_tls_form form_of(enum npt_tls_role role)
-{
-	return role == NPT_TLS_READ || role == NPT_TLS_WRITE ? NPT_TLS_RETURNS_BYTES
-							     : NPT_TLS_RETURNS_ONE;
-}
-
-/* The function that this wrapper leads to, as an offset in the file; 0: none. */
-static uint64_t callee_of(struct choice *choice, const struct npt_tls_function *function)
-{
-	struct npt_site_options options = site_options(choice, 2);
-	int64_t distance = 0;
-
-	if (!read_code(choice, function->offset, function->size_bytes))
-		return 0;
-	if (npt_site_callee(choice->code, choice->code_bytes, &options, &distance, NULL) < 0)
-		return 0;
-	if (distance < 0 && (uint64_t)-distance >= function->offset)
-		return 0;
-	return function->offset + (uint64_t)distance;
-}
-
-/* That all wrappers of the direction lead to; 0: there is none, or only one that says so. */
-static uint64_t common_callee(struct choice *choice, bool writes)
-{
-	uint64_t common = 0;
+	const struct npt_tls_function *found = NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; i < choice->library->function_count; i++) {
-		const struct npt_tls_function *function = &choice->library->functions[i];
-		uint64_t callee;
+	for (size_t i = 0; i < library->function_count; i++) {
+		const struct npt_tls_function *function = &library->functions[i];
 
-		if (!is_call(function->role) || is_write(function->role) != writes)
+		if (!is_wrapper(function, writes))
 			continue;
-		callee = callee_of(choice, function);
-		if (!callee || (common && callee != common))
-			return 0;
-		common = callee;
 		count++;
+		if (forms[function->role].form == NPT_TLS_RETURNS_ONE &&
+		    (!found || forms[function->role].arguments > forms[found->role].arguments))
+			found = function;
 	}
-	return count > 1 ? common : 0;
+	return count > 1 ? found : NULL;
 }
 
-/* A function of the list has a probe of its own: never a second one within it. */
-static bool is_listed(const struct choice *choice, uint64_t offset)
+/* Whether a function has a call or a jump to that place: 1, 0, or an error if that is not known. */
+static int calls(const struct chooser *chooser, const struct npt_tls_function *function,
+		 uint64_t place)
 {
-	for (size_t i = 0; i < choice->library->function_count; i++) {
-		if (choice->library->functions[i].offset == offset)
-			return true;
+	npt_auto(code_done) struct code code = { .bytes = NULL };
+	struct npt_instruction instruction;
+
+	if (function->size_bytes == 0 ||
+	    read_code(chooser, function->offset, function->size_bytes, &code, NULL) < 0)
+		return -ENODATA;
+	for (size_t at = 0; at < code.size; at += instruction.length) {
+		if (npt_instruction_decode(chooser->architecture, code.bytes + at, code.size - at,
+					   &instruction) < 0)
+			return -ENODATA;
+		if (instruction.target != 0 &&
+		    function->offset + at + (uint64_t)instruction.target == place)
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
-/*
- * One probe for all wrappers, if it is there and cheap: it has session, buffer, size, (flags,)
- * where to put the bytes, and returns 1.
- */
-static bool add_callee(struct choice *choice, bool writes)
+/* All of the direction call it, no other one does, and it is none of them. */
+static bool is_common(const struct chooser *chooser, uint64_t place, bool writes)
 {
-	struct npt_site_options options = site_options(choice, 5);
-	uint64_t callee = choice->options->naive ? 0 : common_callee(choice, writes);
-	struct npt_site site;
+	for (size_t i = 0; i < chooser->library->function_count; i++) {
+		const struct npt_tls_function *function = &chooser->library->functions[i];
 
-	options.returns = true;
-	if (!callee || is_listed(choice, callee) || !read_code(choice, callee, CODE_BYTES_CALLEE) ||
-	    npt_site_choose(choice->code, choice->code_bytes, &options, &site, NULL) < 0 ||
-	    !site.returns || site.how == NPT_UPROBE_STEPPED)
-		return false;
-	add(choice, NPT_TLS_PROBE_CALL, writes ? "SSL_write's callee" : "SSL_read's callee", callee,
-	    &site, NPT_TLS_COOKIE(NPT_TLS_RETURNS_ONE, writes));
+		if (function->offset == place ||
+		    calls(chooser, function, place) != is_wrapper(function, writes))
+			return false;
+	}
 	return true;
 }
 
-static void add_direction(struct choice *choice, bool writes)
+/* To the next function that is known: what is behind it jumps to others' begins. */
+static uint64_t size_at(const struct npt_tls_library *library, uint64_t place)
 {
-	if (choice->library->kind != NPT_TLS_GNUTLS && add_callee(choice, writes))
+	uint64_t size = UNKNOWN_BYTES;
+
+	for (size_t i = 0; i < library->function_count; i++) {
+		uint64_t offset = library->functions[i].offset;
+
+		if (offset > place && offset - place < size)
+			size = offset - place;
+	}
+	return size;
+}
+
+static void name_behind(const struct npt_tls_library *library, bool writes, char *name, size_t size)
+{
+	const char *before = "behind ";
+
+	for (size_t i = 0; i < library->function_count; i++) {
+		size_t length = strlen(name);
+
+		if (!is_wrapper(&library->functions[i], writes))
+			continue;
+		(void)snprintf(name + length, size - length, "%s%s", before,
+			       library->functions[i].name);
+		before = ", ";
+	}
+}
+
+/* In the function that does the work of a direction; false if there is none that is cheap. */
+static bool choose_behind(const struct chooser *chooser, bool writes)
+{
+	const struct npt_tls_function *wrapper = ex_form(chooser->library, writes);
+	struct npt_site_options options = { .architecture = chooser->architecture };
+	struct npt_tls_probe probe = { .kind = NPT_TLS_PROBE_CALL };
+	npt_auto(code_done) struct code code = { .bytes = NULL };
+	struct npt_site site;
+	int64_t distance;
+
+	if (!wrapper || read_code(chooser, wrapper->offset, size_of(wrapper), &code, NULL) < 0)
+		return false;
+	options.arguments = forms[wrapper->role].arguments;
+	if (npt_site_callee(code.bytes, code.size, &options, &distance, NULL) < 0)
+		return false;
+	probe.offset = wrapper->offset + (uint64_t)distance;
+	if (segment_of(chooser, probe.offset) != segment_of(chooser, wrapper->offset) ||
+	    !is_common(chooser, probe.offset, writes))
+		return false;
+	options.arguments = CALLEE_ARGUMENTS;
+	options.returns = true;
+	if (find_site(chooser, probe.offset, size_at(chooser->library, probe.offset), &options,
+		      &site, NULL) < 0 ||
+	    is_stepped(chooser, &site))
+		return false;
+	probe.cookie = NPT_TLS_COOKIE(NPT_TLS_RETURNS_ONE, writes);
+	name_behind(chooser->library, writes, probe.function, sizeof(probe.function));
+	add(chooser, &probe, &site);
+	return true;
+}
+
+static void choose_calls(const struct chooser *chooser, bool writes)
+{
+	struct npt_site_options options = { .returns = true };
+
+	if (!chooser->options->naive && choose_behind(chooser, writes))
 		return;
-	for (size_t i = 0; i < choice->library->function_count; i++) {
-		const struct npt_tls_function *function = &choice->library->functions[i];
+	for (size_t i = 0; i < chooser->library->function_count; i++) {
+		const struct npt_tls_function *function = &chooser->library->functions[i];
 
-		if (is_call(function->role) && is_write(function->role) == writes)
-			add_call(choice, function, NPT_TLS_COOKIE(form_of(function->role), writes));
+		options.arguments = forms[function->role].arguments;
+		if (is_wrapper(function, writes))
+			choose_in(chooser, function, NPT_TLS_PROBE_CALL, &options);
 	}
 }
 
-static void add_free(struct choice *choice)
+static void choose_c(const struct chooser *chooser)
 {
-	for (size_t i = 0; i < choice->library->function_count; i++) {
-		const struct npt_tls_function *function = &choice->library->functions[i];
-		struct npt_site_options options = site_options(choice, 1);
-		struct npt_site site;
+	static const struct npt_site_options options = { .arguments = 1 };
 
-		if (function->role != NPT_TLS_FREE)
-			continue;
-		if (read_code(choice, function->offset, function->size_bytes) &&
-		    npt_site_choose(choice->code, choice->code_bytes, &options, &site, NULL) == 0)
-			add(choice, NPT_TLS_PROBE_FREE, function->name, function->offset, &site, 0);
+	choose_calls(chooser, false);
+	choose_calls(chooser, true);
+	for (size_t i = 0; i < chooser->library->function_count; i++)
+		if (chooser->library->functions[i].role == NPT_TLS_FREE)
+			choose_in(chooser, &chooser->library->functions[i], NPT_TLS_PROBE_FREE,
+				  &options);
+}
+
+/* 26 of "1.26.3"; 0 if it is not known. */
+static uint64_t go_minor(const char *version)
+{
+	char digits[4] = "";
+	uint64_t minor = 0;
+	size_t length;
+
+	if (strncmp(version, "1.", 2) != 0)
+		return 0;
+	length = strspn(version + 2, "0123456789");
+	if (length >= sizeof(digits))
+		return 0;
+	memcpy(digits, version + 2, length);
+	return npt_parse_u64(digits, 0, 999, &minor) < 0 ? 0 : minor;
+}
+
+static void choose_go(const struct chooser *chooser)
+{
+	static const struct npt_site_options options = { .convention = NPT_CONVENTION_GO,
+							 .arguments = GO_ARGUMENTS };
+	uint64_t first = chooser->architecture == NPT_ARCHITECTURE_ARM64 ? 18 : 17;
+	struct npt_tls_probes *probes = chooser->probes;
+
+	if (go_minor(chooser->library->version) < first) {
+		say(probes->why, "before Go 1.%u arguments are not in registers", (unsigned)first);
+		return;
 	}
+	for (size_t i = 0; i < chooser->library->function_count; i++)
+		if (chooser->library->functions[i].role == NPT_TLS_WRITE)
+			choose_in(chooser, &chooser->library->functions[i], NPT_TLS_PROBE_GO_WRITE,
+				  &options);
+	if (probes->count > 0)
+		say(probes->how, "reads of Go are not counted: its stacks move, so a return probe "
+				 "would crash it");
 }
 
-static void add_go(struct choice *choice)
+static void choose(const struct chooser *chooser)
 {
-	for (size_t i = 0; i < choice->library->function_count; i++) {
-		const struct npt_tls_function *function = &choice->library->functions[i];
-		struct npt_site_options options = site_options(choice, 3);
-		struct npt_error err = NPT_ERROR_NONE;
-		struct npt_site site;
-
-		if (function->role != NPT_TLS_WRITE)
-			continue;
-		options.convention = NPT_CONVENTION_GO;
-		if (!read_code(choice, function->offset, function->size_bytes))
-			refuse(choice, function->name, "cannot be read");
-		else if (npt_site_choose(choice->code, choice->code_bytes, &options, &site, &err) <
-			 0)
-			refuse(choice, function->name, err.text);
-		else
-			add(choice, NPT_TLS_PROBE_GO_WRITE, function->name, function->offset, &site,
-			    0);
-	}
-	if (choice->probes->count > 0)
-		append(choice->probes->how, ", reads are not seen");
-}
-
-static bool is_machine(const struct npt_tls_library *library, enum npt_architecture *architecture)
-{
-	*architecture =
-		library->machine == EM_AARCH64 ? NPT_ARCHITECTURE_ARM64 : NPT_ARCHITECTURE_X86_64;
-#if defined(__aarch64__)
-	return library->machine == EM_AARCH64;
-#else
-	return library->machine == EM_X86_64;
-#endif
-}
-
-static void choose(struct choice *choice)
-{
-	switch (choice->library->kind) {
+	switch (chooser->library->kind) {
 	case NPT_TLS_OPENSSL:
 	case NPT_TLS_BORINGSSL:
 	case NPT_TLS_LIBRESSL:
 	case NPT_TLS_GNUTLS:
-		add_direction(choice, true);
-		add_direction(choice, false);
-		if (choice->probes->count > 0)
-			add_free(choice);
-		break;
+		choose_c(chooser);
+		return;
 	case NPT_TLS_GO:
-		add_go(choice);
-		break;
+		choose_go(chooser);
+		return;
 	case NPT_TLS_RUSTLS:
-		append(choice->probes->why,
-		       "rustls does its input and output elsewhere: which connection a call "
-		       "belongs to is not known");
-		break;
+		say(chooser->probes->why, "rustls does its input and output elsewhere: which "
+					  "connection a call belongs to is not known");
+		return;
 	case NPT_TLS_KIND_UNKNOWN:
 	case NPT_TLS_NSS:
 	case NPT_TLS_JSSE:
 	case NPT_TLS_KINDS:
 		break;
 	}
-	if (choice->probes->count == 0 && !choice->probes->why[0])
-		append(choice->probes->why, "%s",
-		       choice->library->why[0] ? choice->library->why
-					       : "none of its functions is known");
+	say(chooser->probes->why, "no function of it is known");
 }
 
 void npt_tls_probes_choose(const struct npt_tls_library *library, int fd,
 			   const struct npt_tls_probes_options *options,
 			   struct npt_tls_probes *probes_ret)
 {
-	npt_auto_free uint8_t *code = npt_alloc(1, NPT_SITE_CODE_BYTES_MAX);
-	struct choice choice = {
-		.library = library, .options = options, .fd = fd, .probes = probes_ret, .code = code
-	};
+	struct chooser chooser = { .library = library, .options = options, .probes = probes_ret };
+	npt_auto(npt_elf_free) struct npt_elf *elf = NULL;
+	struct npt_error err = NPT_ERROR_NONE;
 
-	memset(probes_ret, 0, sizeof(*probes_ret));
-	if (is_machine(library, &choice.architecture))
-		choose(&choice);
-	else
-		append(probes_ret->why, "made for another machine than this one");
+	*probes_ret = (struct npt_tls_probes){ .count = 0 };
+	if (library->function_count == 0) {
+		say(probes_ret->why, "%s", library->why);
+		return;
+	}
+	if (library->machine != EM_X86_64 && library->machine != EM_AARCH64) {
+		say(probes_ret->why, "made for another machine than this one");
+		return;
+	}
+	if (npt_elf_open(fd, &elf, &err) < 0) {
+		say(probes_ret->why, "%.120s", err.text);
+		return;
+	}
+	chooser.elf = elf;
+	chooser.architecture =
+		library->machine == EM_AARCH64 ? NPT_ARCHITECTURE_ARM64 : NPT_ARCHITECTURE_X86_64;
+	choose(&chooser);
 }
