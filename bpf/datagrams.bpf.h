@@ -116,11 +116,9 @@ static __noinline struct npt_conn *npt_datagram_conn(struct sock *sk, bool sent)
 	scope = npt_scope_of(sk, (__u32)(bpf_get_current_pid_tgid() >> 32));
 	if (!scope)
 		return NULL;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return NULL;
-	}
 	npt_process_current(&owner, scope);
 	conn->owner = owner;
 	conn->scope = scope;

@@ -22,11 +22,9 @@ static __always_inline void npt_begin(struct sock *sk, __u32 role)
 
 	if (!scope)
 		return;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return;
-	}
 	__builtin_memset(conn, 0, sizeof(*conn));
 	conn->state = role == NPT_BPF_CLIENT ? TCP_SYN_SENT : TCP_LISTEN;
 	npt_process_current(&owner, scope);
@@ -72,11 +70,9 @@ static __always_inline void npt_begin_orphan(struct sock *sk)
 
 	if (!scope)
 		return;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return;
-	}
 	conn->scope = scope;
 	npt_begin_child(conn);
 	conn->state = TCP_SYN_RECV;

@@ -309,3 +309,14 @@ static __always_inline void npt_count_loss(__u32 loss)
 	if (count)
 		(*count)++;
 }
+
+/* Its entry, made if there is none; NULL, and counted, where there is no memory for it. */
+static __always_inline struct npt_conn *npt_conn_make(struct sock *sk)
+{
+	struct npt_conn *conn =
+		bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!conn)
+		npt_count_loss(NPT_LOSS_STORAGE);
+	return conn;
+}
