@@ -179,7 +179,7 @@ static void say_how(struct npt_tls_attachment *attachment, const struct npt_tls_
 	attachment->coverage = NPT_COVERAGE_FULL;
 	attachment->ns_per_call = ns_per_call(attacher, probes);
 	(void)snprintf(attachment->how, sizeof(attachment->how),
-		       "%s on %.100s (%.80s), %s%u.%u us a call",
+		       "%s: %.120s (%.60s), %s%u.%u us a call",
 		       session ? "uprobe.session" : "uprobe.multi", probes->how, library_how,
 		       go ? "at most " : "", attachment->ns_per_call / 1000,
 		       attachment->ns_per_call % 1000 / 100);
