@@ -10,6 +10,7 @@
 
 static const char *const rung_texts[NPT_RUNG_COUNT] = {
 	[NPT_RUNG_FULL] = "",
+	[NPT_RUNG_NO_TLS] = "layer TLS is off",
 	[NPT_RUNG_SHORT_SLICES] = "execution times are sampled in a quarter of the time",
 	[NPT_RUNG_NO_SLICES] = "execution times of reads, accept waits and closes are off",
 	[NPT_RUNG_NO_OPERATIONS] = "layer Operations is off",
@@ -22,6 +23,8 @@ static enum npt_rung next_rung(enum npt_rung rung, const struct npt_ladder *ladd
 	for (rung++; rung < NPT_RUNG_COUNT; rung++) {
 		bool about_slices = rung == NPT_RUNG_SHORT_SLICES || rung == NPT_RUNG_NO_SLICES;
 
+		if (rung == NPT_RUNG_NO_TLS && !ladder->tls)
+			continue;
 		if (about_slices && !(ladder->slices && ladder->operations))
 			continue;
 		if (rung == NPT_RUNG_NO_OPERATIONS && !ladder->operations)

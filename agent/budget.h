@@ -16,6 +16,7 @@
 
 enum npt_rung {
 	NPT_RUNG_FULL,
+	NPT_RUNG_NO_TLS,        /* no calls of TLS libraries */
 	NPT_RUNG_SHORT_SLICES,  /* execution times from a quarter of the slices' time */
 	NPT_RUNG_NO_SLICES,     /* no execution times but those of writes */
 	NPT_RUNG_NO_OPERATIONS, /* no reads and writes: connections only */
@@ -42,8 +43,10 @@ struct npt_budget {
 	char degraded[NPT_REPORT_DEGRADED_MAX][NPT_TEXT_BYTES]; /* "" ends */
 };
 
-/* Rungs that mean nothing here (no slices where there are trampolines) are passed over. */
+/* Rungs that mean nothing here (no slices where there are trampolines, a layer that is off) are
+ * passed over. */
 struct npt_ladder {
+	bool tls;
 	bool slices;
 	bool operations;
 };

@@ -80,11 +80,8 @@ static int command_run(int argc, char **argv)
 	enum npt_log_level level = NPT_LOG_WARNING;
 	int r = npt_run_options_parse(argc, argv, &options, &err);
 
-	if (r >= 0 && npt_log_level_parse(options.log_level, &level) < 0)
-		r = npt_error_set(&err, EINVAL,
-				  "--log-level %s is not a level: error, warning, "
-				  "info or debug",
-				  options.log_level);
+	if (r >= 0)
+		r = npt_log_options_parse(options.log_level, NULL, &level, &err);
 	if (r >= 0 && options.help)
 		return print(npt_run_help);
 	npt_log_setup("npt-agent", level, false);
@@ -104,11 +101,8 @@ static int command_serve(int argc, char **argv)
 	enum npt_log_level level = NPT_LOG_INFO;
 	int r = npt_service_options_parse(argc, argv, &options, &err);
 
-	if (r >= 0 && npt_log_level_parse(options.log_level, &level) < 0)
-		r = npt_error_set(&err, EINVAL,
-				  "--log-level %s is not a level: error, warning, "
-				  "info or debug",
-				  options.log_level);
+	if (r >= 0)
+		r = npt_log_options_parse(options.log_level, NULL, &level, &err);
 	if (r >= 0 && options.help)
 		return print(npt_service_help);
 	npt_log_setup("npt-agent", level, options.log_json);

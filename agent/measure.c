@@ -3,56 +3,19 @@
  * The slots of a scope are emptied when it is forgotten and once more when its id is given again:
  * a hook that was under way may have written to them meanwhile.
  */
-#include "agent/measure.h"
+#include "agent/measure_private.h"
 
 #include <errno.h>
-#include <string.h>
 
-#include "agent/budget.h"
 #include "agent/fold.h"
 #include "agent/identity.h"
 #include "agent/proc.h"
-#include "agent/scopes.h"
-#include "agent/slices.h"
-#include "agent/sources.h"
 #include "agent/tls_events.h"
-#include "agent/usage.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
 
-#define SLOW_PERIOD_NS (5 * NPT_NS_PER_SECOND)
-#define FIND_FOR_NS    (60 * NPT_NS_PER_SECOND)
-
-/* What was told of a slot already, and who it is. */
-struct told {
-	struct npt_bpf_slot seen;
-	struct npt_bpf_speech speech;
-	__u64 listen_drops;
-	struct npt_edge identity;
-	uint32_t pair_pid;
-	uint16_t pair_port;
-};
-
-struct npt_measure {
-	struct npt_measure_options options;
-	struct npt_features *features;
-	struct npt_probe *probe; /* NULL while there is no scope */
-	struct npt_slices slices;
-	bool slicing;             /* execution times by slices */
-	struct npt_layers layers; /* as they are now: the budget may have cut them */
-	struct npt_budget budget;
-	uint64_t operations_counted;
-	uint64_t find_until_ns;  /* older sockets may still come out of queues until then */
-	uint64_t read_period_ns; /* 0: at each call */
-	uint64_t next_read_ns;
-	bool scope_ended;                      /* its last numbers are still to be read */
-	bool members_came;                     /* what they have open is still to be found */
-	uint32_t jiffies_per_second;           /* the running kernel's HZ */
-	struct npt_tls_handshakes *handshakes; /* NULL without the layer Protocol */
-	struct npt_scopes scopes;
-	struct told *told[NPT_SLOTS_MAX];
-};
+#define FIND_FOR_NS (60 * NPT_NS_PER_SECOND)
 
 int npt_measure_new(struct npt_measure **measure_ret, const struct npt_measure_options *options,
 		    struct npt_error *err)
@@ -69,18 +32,12 @@ int npt_measure_new(struct npt_measure **measure_ret, const struct npt_measure_o
 	return 0;
 }
 
-static void stop_slices(struct npt_measure *measure)
-{
-	if (measure->slicing)
-		npt_slices_stop(&measure->slices);
-	measure->slicing = false;
-}
-
 static void unload(struct npt_measure *measure)
 {
 	if (!measure->probe)
 		return;
-	stop_slices(measure);
+	npt_measure_stop_slices(measure);
+	npt_tls_calls_free(npt_take(measure->tls_calls));
 	npt_probe_close(npt_take(measure->probe));
 	npt_tls_handshakes_free(npt_take(measure->handshakes));
 	for (size_t i = 0; i < NPT_SLOTS_MAX; i++) {
@@ -103,6 +60,18 @@ void npt_measure_free(struct npt_measure *measure)
 	free(measure);
 }
 
+/* NULL: nobody has asked for it. */
+static const char *why_no_tls(const struct npt_measure *measure)
+{
+	if (!measure->options.tls)
+		return NULL;
+	if (!measure->options.protocol)
+		return "layer Protocol is off";
+	return npt_probe_abilities(measure->probe)->messages
+		       ? "the kernel lacks uprobe.multi (6.6+)"
+		       : "the kernel lacks bpf_dynptr_from_skb for tracing (6.12+)";
+}
+
 static int load(struct npt_measure *measure, struct npt_error *err)
 {
 	struct npt_probe_options options = {
@@ -117,14 +86,18 @@ static int load(struct npt_measure *measure, struct npt_error *err)
 		return r;
 	if (options.protocol)
 		measure->handshakes = npt_tls_handshakes_new(NPT_TLS_CONNECTIONS_MAX);
+	if (npt_probe_abilities(measure->probe)->tls_calls)
+		measure->tls_calls = npt_tls_calls_new(measure->probe);
 	measure->layers = (struct npt_layers){ .operations = options.operations,
 					       .protocol = options.protocol,
 					       .protocol_off = "layer Protocol is off",
-					       .tls = measure->options.tls,
+					       .tls = measure->tls_calls != NULL,
+					       .tls_off = why_no_tls(measure),
 					       .operations_off = "layer Operations is off" };
 	measure->budget = (struct npt_budget){ .cpu_millicores = measure->budget.cpu_millicores,
 					       .memory_mib = measure->budget.memory_mib };
 	measure->operations_counted = 0;
+	measure->tls_calls_ns = 0;
 	measure->read_period_ns = 0;
 	measure->slicing = options.operations && !npt_probe_abilities(measure->probe)->trampolines;
 	if (measure->slicing)
@@ -155,6 +128,8 @@ static int begin_scope(struct npt_measure *measure, const struct npt_scope *scop
 		r = npt_probe_add_member(measure->probe, scope->id, options->members[i], err);
 	if (r >= 0)
 		r = npt_probe_find_older(measure->probe, err);
+	if (r >= 0 && measure->tls_calls)
+		npt_tls_calls_attend(measure->tls_calls);
 	if (r < 0)
 		(void)end_scope(measure, scope, NULL);
 	return r;
@@ -195,6 +170,8 @@ void npt_measure_remove_scope(struct npt_measure *measure, uint32_t id)
 	if (!scope || !scope->measuring)
 		return;
 	scope->measuring = false;
+	if (measure->tls_calls)
+		npt_tls_calls_end_scope(measure->tls_calls, id);
 	if (end_scope(measure, scope, &err) < 0)
 		npt_log_warning("last totals of a scope may be missing", "error", err.text);
 	measure->scope_ended = true;
@@ -250,10 +227,10 @@ static void name_reset_reason(const void *features, uint32_t reason, char *out, 
 }
 
 /* Names are looked up once, and again when the other end of a pair becomes known. */
-static struct told *tell_again(struct npt_measure *measure, uint32_t index,
-			       const struct npt_bpf_slot *now)
+static struct npt_told *tell_again(struct npt_measure *measure, uint32_t index,
+				   const struct npt_bpf_slot *now)
 {
-	struct told *told = measure->told[index];
+	struct npt_told *told = measure->told[index];
 
 	if (!told) {
 		told = npt_alloc(1, sizeof(*told));
@@ -271,6 +248,16 @@ static struct told *tell_again(struct npt_measure *measure, uint32_t index,
 	return told;
 }
 
+static void add_tls_cost(struct npt_measure *measure, const struct npt_edge *delta)
+{
+	uint64_t calls = delta->tls_calls.writes + delta->tls_calls.reads;
+
+	if (calls > 0 && measure->tls_calls)
+		measure->tls_calls_ns +=
+			calls * npt_tls_calls_ns_per_call(measure->tls_calls, delta->process.pid,
+							  delta->process.start_ns);
+}
+
 static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_tell *tell,
 		      void *context)
 {
@@ -281,7 +268,7 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 	struct npt_bpf_slot now;
 	struct npt_bpf_queue queue;
 	struct npt_edge delta;
-	struct told *told;
+	struct npt_told *told;
 	bool news;
 
 	npt_fold_read_slot(&npt_probe_slots(measure->probe)[index], &now);
@@ -295,86 +282,17 @@ static void read_slot(struct npt_measure *measure, uint32_t index, npt_measure_t
 		news |= npt_tls_handshakes_take(measure->handshakes, index, &delta);
 	measure->operations_counted +=
 		delta.metrics[NPT_METRIC_WRITE].count + delta.metrics[NPT_METRIC_READ].count;
+	add_tls_cost(measure, &delta);
 	if (news)
 		tell(context, now.key.process.scope, index, &delta);
-}
-
-static uint64_t memory_kib(struct npt_measure *measure)
-{
-	uint64_t maps = 0;
-
-	if (measure->probe)
-		maps = npt_probe_map_bytes(measure->probe) -
-		       npt_probe_mapped_bytes(measure->probe); /* those are in the RSS */
-	return (npt_usage_rss_bytes() + maps) / 1024;
-}
-
-static uint64_t hooks_ns(const struct npt_measure *measure)
-{
-	return measure->operations_counted * npt_probe_ns_per_operation(measure->probe);
-}
-
-/* What was counted until then stays in the sums; the report says since when it is missing. */
-static void stop_operations(struct npt_measure *measure)
-{
-	stop_slices(measure);
-	npt_probe_stop_operations(measure->probe);
-	measure->layers.operations = false;
-	measure->layers.protocol = false;
-	measure->layers.operations_off = measure->layers.protocol_off =
-		"switched off to keep to the budget; cost.degraded says when";
-}
-
-static void step_down(struct npt_measure *measure)
-{
-	switch (measure->budget.rung) {
-	case NPT_RUNG_SHORT_SLICES:
-		npt_slices_shorten(&measure->slices);
-		break;
-	case NPT_RUNG_NO_SLICES:
-		stop_slices(measure);
-		measure->layers.slices_off = true;
-		break;
-	case NPT_RUNG_NO_OPERATIONS:
-		stop_operations(measure);
-		break;
-	case NPT_RUNG_SLOW_SAMPLING:
-		measure->read_period_ns = SLOW_PERIOD_NS;
-		break;
-	case NPT_RUNG_FULL:
-	case NPT_RUNG_COUNT:
-		break;
-	}
-}
-
-static void keep_to_budget(struct npt_measure *measure)
-{
-	struct npt_ladder ladder = { .slices = measure->slicing,
-				     .operations = measure->layers.operations };
-	struct npt_usage usage = {
-		.now_ns = npt_clock_monotonic_ns(),
-		.now_unix_ms = npt_clock_unix_ms(),
-		.cpu_ns = npt_usage_cpu_ns(),
-		.hooks_ns = hooks_ns(measure),
-		.memory_kib = memory_kib(measure),
-	};
-
-	enum npt_rung before = measure->budget.rung;
-
-	if (!npt_budget_check(&measure->budget, &ladder, &usage))
-		return;
-	npt_log_warning("less is measured, to keep to the budget", "rung",
-			npt_log_u64(measure->budget.rung));
-	if (measure->budget.rung != before) /* else it was the memory's step */
-		step_down(measure);
-	if (measure->budget.no_new_edges)
-		npt_probe_refuse_edges(measure->probe);
 }
 
 void npt_measure_set_layers(struct npt_measure *measure, bool protocol, bool tls)
 {
 	measure->options.protocol = protocol;
 	measure->options.tls = tls;
+	if (tls && measure->probe && !measure->tls_calls && !measure->layers.tls_off)
+		measure->layers.tls_off = "it begins when the tasks that run without it have ended";
 }
 
 void npt_measure_set_budget(struct npt_measure *measure, uint32_t cpu_millicores,
@@ -421,12 +339,14 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
 		return r;
 	if (measure->handshakes)
 		npt_tls_events_read(measure->handshakes, measure->probe);
+	if (measure->tls_calls)
+		npt_tls_calls_tick(measure->tls_calls);
 	slots = npt_probe_slots(measure->probe);
 	for (uint32_t i = NPT_SLOT_FIRST; i < NPT_SLOTS_MAX && slots[i].ever_used; i++) {
 		if (slots[i].key.role != NPT_BPF_UNKNOWN)
 			read_slot(measure, i, tell, context);
 	}
-	keep_to_budget(measure);
+	npt_measure_keep_to_budget(measure);
 	return 0;
 }
 
@@ -442,36 +362,23 @@ int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err)
 	return npt_probe_find_left_over(measure->probe, err);
 }
 
-uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure)
+int npt_measure_fd(const struct npt_measure *measure)
 {
-	return measure->probe && measure->slicing ? measure->slices.due_ns : 0;
+	return measure->tls_calls ? npt_probe_tls_processes_fd(measure->probe) : -1;
 }
 
-void npt_measure_slice_run(struct npt_measure *measure)
+void npt_measure_attend(struct npt_measure *measure)
 {
+	if (measure->tls_calls)
+		npt_tls_calls_attend(measure->tls_calls);
 	if (measure->probe && measure->slicing)
 		npt_slices_run(&measure->slices, npt_clock_monotonic_ns());
 }
 
-void npt_measure_describe(struct npt_measure *measure, uint32_t scope, struct npt_report *report)
+uint64_t npt_measure_due_ns(const struct npt_measure *measure)
 {
-	report->cost.cpu_ms = npt_usage_cpu_ns() / NPT_NS_PER_MS;
-	report->cost.memory_kib = memory_kib(measure);
-	memcpy(report->cost.degraded, measure->budget.degraded, sizeof(report->cost.degraded));
-	if (!measure->probe)
-		return;
-	npt_sources_describe(npt_probe_abilities(measure->probe), &measure->layers, report);
-	report->lost.events = npt_probe_loss(measure->probe, NPT_LOSS_STORAGE) +
-			      npt_probe_loss(measure->probe, NPT_LOSS_PROCESS) +
-			      npt_probe_loss(measure->probe, NPT_LOSS_TASK) +
-			      npt_probe_missed(measure->probe);
-	if (measure->handshakes)
-		report->lost.events += npt_tls_events_lost(measure->handshakes, measure->probe);
-	report->lost.edges = npt_probe_other_connections(measure->probe, scope);
-	report->other_edges = report->lost.edges;
-	report->cost.hooks_ms = hooks_ns(measure) / NPT_NS_PER_MS;
-	report->cost.ns_per_operation = npt_probe_ns_per_operation(measure->probe);
-	if (measure->options.operations && report->cost.ns_per_operation == 0)
-		npt_report_set_unavailable(report, "cost.nanosPerOperation",
-					   "no loopback connection could be timed");
+	uint64_t slice = measure->probe && measure->slicing ? measure->slices.due_ns : 0;
+	uint64_t look = measure->tls_calls ? npt_tls_calls_due_ns(measure->tls_calls) : 0;
+
+	return !look || (slice && slice < look) ? slice : look;
 }

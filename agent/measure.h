@@ -71,9 +71,14 @@ int npt_measure_read(struct npt_measure *measure, npt_measure_tell *tell, void *
  */
 int npt_measure_find_sockets(struct npt_measure *measure, struct npt_error *err);
 
-/* Execution-time slices: call when the returned time (CLOCK_MONOTONIC, 0: never) has come. */
-uint64_t npt_measure_slice_due_ns(const struct npt_measure *measure);
-void npt_measure_slice_run(struct npt_measure *measure);
+/*
+ * What has its own time: slices for execution times, probes in a new process, to be set before it
+ * writes. Call it when the descriptor (-1: none now) is readable and when the time
+ * (CLOCK_MONOTONIC, 0: never) has come.
+ */
+void npt_measure_attend(struct npt_measure *measure);
+int npt_measure_fd(const struct npt_measure *measure);
+uint64_t npt_measure_due_ns(const struct npt_measure *measure);
 
 /* What is asked for beside Base and Operations, by all tasks together. */
 void npt_measure_set_layers(struct npt_measure *measure, bool protocol, bool tls);

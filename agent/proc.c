@@ -8,6 +8,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -19,6 +21,8 @@
 #include "lib/core/cleanup.h"
 #include "lib/core/parse.h"
 
+#define FLAGS_FIELD         9 /* of /proc/PID/stat, proc(5) */
+#define PF_EXITING          0x4
 #define CGROUP_FILE_BYTES   8192
 #define CONTAINER_ID_DIGITS 64
 #define POD_UID_CHARACTERS  36
@@ -52,6 +56,21 @@ int npt_proc_netns_inode(int fd, uint32_t *inode_ret, struct npt_error *err)
 				     npt_errno_name(errno));
 	*inode_ret = (uint32_t)status.st_ino;
 	return 0;
+}
+
+bool npt_proc_is_running(uint32_t pid)
+{
+	npt_auto_free char *path = npt_format("/proc/%u/stat", pid);
+	npt_auto_fclose FILE *file = fopen(path, "re");
+	char text[512] = "";
+	const char *field;
+
+	if (!file || fread(text, 1, sizeof(text) - 1, file) == 0)
+		return false;
+	field = strrchr(text, ')'); /* a name may hold any character */
+	for (int i = 2; field && i < FLAGS_FIELD; i++)
+		field = strchr(field + 1, ' ');
+	return field && !(strtoul(field, NULL, 10) & PF_EXITING);
 }
 
 static size_t span_hex(const char *text)

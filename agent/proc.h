@@ -16,6 +16,8 @@
 int npt_proc_open_netns(uint32_t pid, int *fd_ret, struct npt_error *err);
 /* The inode number of an open network namespace; -EINVAL if the file is none. */
 int npt_proc_netns_inode(int fd, uint32_t *inode_ret, struct npt_error *err);
+/* Neither gone nor ending: then its memory and files are gone already, or soon. */
+bool npt_proc_is_running(uint32_t pid);
 /* The container's id (64 hexadecimal digits) from /proc/PID/cgroup; "" if it is in none. */
 void npt_proc_container_id(uint32_t pid, char *out, size_t size_bytes);
 /* The pod's UID from /proc/PID/cgroup, with dashes; "" if it is in none. */

@@ -180,11 +180,11 @@ static void take_signal(struct run *run)
 static int wait_ms(const struct run *run)
 {
 	uint64_t now_ms = npt_clock_unix_ms(), wait = 1000 - now_ms % 1000;
-	uint64_t slice_ns = npt_measure_slice_due_ns(run->measure);
+	uint64_t due_ns = npt_measure_due_ns(run->measure);
 	uint64_t mono_ns = npt_clock_monotonic_ns(), boot_ns = npt_clock_boottime_ns();
 
-	if (slice_ns) {
-		uint64_t until = slice_ns > mono_ns ? (slice_ns - mono_ns) / NPT_NS_PER_MS : 0;
+	if (due_ns) {
+		uint64_t until = due_ns > mono_ns ? (due_ns - mono_ns) / NPT_NS_PER_MS : 0;
 
 		wait = until < wait ? until : wait;
 	}
@@ -203,12 +203,16 @@ static int loop(struct run *run, struct npt_error *err)
 	uint64_t last_second = npt_clock_unix_ms() / 1000;
 
 	while (!run->stop) {
-		struct pollfd signals = { .fd = run->signal_fd, .events = POLLIN };
+		struct pollfd fds[] = {
+			{ .fd = run->signal_fd, .events = POLLIN },
+			{ .fd = npt_measure_fd(run->measure), .events = POLLIN },
+		};
 		uint64_t second;
 
-		if (poll(&signals, 1, wait_ms(run)) > 0)
+		(void)poll(fds, NPT_ARRAY_SIZE(fds), wait_ms(run));
+		if (fds[0].revents)
 			take_signal(run);
-		npt_measure_slice_run(run->measure);
+		npt_measure_attend(run->measure);
 		second = npt_clock_unix_ms() / 1000;
 		if (second != last_second) {
 			int r = tick(run, err);

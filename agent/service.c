@@ -333,7 +333,7 @@ static void take_events(struct service *service)
 
 static int wait_ms(const struct service *service)
 {
-	const uint64_t due_ns[] = { npt_measure_slice_due_ns(service->measure), service->early_ns };
+	const uint64_t due_ns[] = { npt_measure_due_ns(service->measure), service->early_ns };
 	uint64_t wait = 1000 - npt_clock_unix_ms() % 1000;
 	uint64_t now_ns = npt_clock_monotonic_ns();
 
@@ -367,13 +367,14 @@ static void loop(struct service *service)
 		struct pollfd fds[] = {
 			{ .fd = service->signal_fd, .events = POLLIN },
 			{ .fd = npt_queue_fd(service->events), .events = POLLIN },
+			{ .fd = npt_measure_fd(service->measure), .events = POLLIN },
 		};
 
 		(void)poll(fds, NPT_ARRAY_SIZE(fds), wait_ms(service));
 		if (fds[0].revents)
 			service->stop = true;
 		take_events(service);
-		npt_measure_slice_run(service->measure);
+		npt_measure_attend(service->measure);
 		if (is_due(service, &last_second))
 			work(service);
 	}

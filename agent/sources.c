@@ -79,10 +79,12 @@ static void describe_protocol(const struct npt_probe_abilities *can,
 {
 	const char *why = NULL;
 
-	if (layers->tls)
-		npt_report_set_unavailable(report, "tlsCalls",
-					   "the layer TLS is not in this version: what handshakes "
-					   "show is seen, calls of libraries are not");
+	if (!layers->tls && layers->tls_off)
+		npt_report_set_unavailable(report, "tlsCalls", layers->tls_off);
+	else if (layers->tls)
+		npt_report_set_source(report, "tlsCalls",
+				      can->tls_sessions ? "uprobe.session in TLS libraries"
+							: "uprobe.multi in TLS libraries");
 	if (!layers->protocol)
 		why = layers->protocol_off;
 	else if (!can->messages)

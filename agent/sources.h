@@ -15,6 +15,7 @@ struct npt_layers {
 	bool protocol;
 	const char *protocol_off; /* why, if so */
 	bool tls;
+	const char *tls_off;        /* why, if it was asked for; else NULL */
 	const char *operations_off; /* why, if so */
 	bool slices_off;            /* no execution times by slices any more */
 };

@@ -96,15 +96,12 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 
 static int check(struct settings *settings, struct npt_error *err)
 {
+	int r = npt_log_options_parse(settings->log_level, settings->log_format, &settings->level,
+				      err);
 	uint64_t mib;
 
-	if (npt_log_level_parse(settings->log_level, &settings->level) < 0)
-		return npt_error_set(err, EINVAL,
-				     "--log-level %s is not a level: error, warning, info or debug",
-				     settings->log_level);
-	if (strcmp(settings->log_format, "text") != 0 && strcmp(settings->log_format, "json") != 0)
-		return npt_error_set(err, EINVAL, "--log-format %s is neither text nor json",
-				     settings->log_format);
+	if (r < 0)
+		return r;
 	if (npt_parse_duration_ms(settings->max_age, 1000, UINT64_C(315360000000),
 				  &settings->options.max_age_ms) < 0)
 		return npt_error_set(err, EINVAL, "--max-age %s is not 1s to 87600h",

@@ -13,6 +13,13 @@
 extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags,
 			       struct bpf_dynptr *ptr) __ksym __weak;
 
+/*
+ * Arguments of functions that are verified once, for whoever calls them, and not once per call: a
+ * packet (6.9+), or none. Their flags are numbers, whose bounds the verifier is shown inside.
+ */
+#define npt_packet_or_null                                                                         \
+	__attribute__((btf_decl_tag("arg:trusted"), btf_decl_tag("arg:nullable")))
+
 enum npt_chunk_kind {
 	NPT_CHUNK_USER = 0,          /* one buffer of the program's */
 	NPT_CHUNK_VECTOR = 1,        /* several, which an array of struct iovec names */

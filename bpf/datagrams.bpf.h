@@ -6,7 +6,8 @@
  * The same hooks as for reads and writes: they fire for every protocol. A UDP socket has no states,
  * so its entry is made at its first operation, and its first operation tells its role: who sends
  * first is a client, and has an edge for each destination; who receives first is a server, and has
- * one edge for all that come, since the hooks do not say who sent.
+ * one edge for all that come, since the hooks do not say who sent. A socket that is older than the
+ * measurement may be met in between: see npt_datagram_role().
  *
  * A client that is not connected names the destination in the call; the call's arguments are read
  * again (sendto, sendmsg; of sendmmsg the first). Where there is no such call (io_uring), or where
@@ -18,6 +19,9 @@
 #define NPT_DNS_PORT 53
 #define EAGAIN       11
 #define EINTR        4
+
+#define SOCK_BINDPORT_LOCK 8
+#define SK_DEFAULT_STAMP   (-1000000000) /* a second before 1970 */
 
 struct npt_destination {
 	__u8 address[16] __attribute__((aligned(8)));
@@ -83,8 +87,25 @@ static __always_inline void npt_destination_of(struct sock *sk, struct npt_desti
 	destination->port = bpf_ntohs(sk->__sk_common.skc_dport);
 }
 
+/*
+ * By the first operation that is seen. Its answer is the first that is seen of a server whose port
+ * was chosen by bind() and that has received something before: the first datagram that a program
+ * takes replaces the stamp that a socket is born with. An answer is the first that is seen of a
+ * client that is connected without having chosen its port. What else is older looks like new.
+ */
+static __always_inline __u32 npt_datagram_role(struct sock *sk, bool sent)
+{
+	bool bound = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
+	bool connected = sk->__sk_common.skc_dport;
+
+	if (sent)
+		return bound && !connected && sk->sk_stamp != SK_DEFAULT_STAMP ? NPT_BPF_SERVER
+									       : NPT_BPF_CLIENT;
+	return connected && !bound ? NPT_BPF_CLIENT : NPT_BPF_SERVER;
+}
+
 /* The entry of a UDP socket in scope, made if there is none yet. */
-static __noinline struct npt_conn *npt_datagram_conn(struct sock *sk, __u32 role)
+static __noinline struct npt_conn *npt_datagram_conn(struct sock *sk, bool sent)
 {
 	struct npt_bpf_process_key owner = {};
 	struct npt_conn *conn;
@@ -95,15 +116,13 @@ static __noinline struct npt_conn *npt_datagram_conn(struct sock *sk, __u32 role
 	scope = npt_scope_of(sk, (__u32)(bpf_get_current_pid_tgid() >> 32));
 	if (!scope)
 		return NULL;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return NULL;
-	}
 	npt_process_current(&owner, scope);
 	conn->owner = owner;
 	conn->scope = scope;
-	conn->role = role;
+	conn->role = npt_datagram_role(sk, sent);
 	conn->flags = NPT_CONN_DATAGRAM;
 	conn->local_port = sk->__sk_common.skc_num;
 	return conn;
@@ -203,10 +222,14 @@ static __noinline int npt_datagram_sent(struct sock *sk, struct npt_conn *conn, 
 }
 
 /* What comes to a server, or to one of several that a client has asked, is from nobody known. */
-static __always_inline __u32 npt_datagram_slot_received(struct npt_conn *conn)
+static __always_inline __u32 npt_datagram_slot_received(struct sock *sk, struct npt_conn *conn)
 {
-	struct npt_destination nobody = {};
+	struct npt_destination nobody = {}, peer = {};
 
+	if (conn->slot == NPT_SLOT_NONE && conn->role != NPT_BPF_SERVER) {
+		npt_destination_of(sk, &peer);
+		return npt_datagram_slot(conn, &peer);
+	}
 	if (conn->slot == NPT_SLOT_NONE)
 		conn->slot = npt_datagram_edge(conn, &nobody);
 	else if (conn->flags & NPT_CONN_MANY)
@@ -220,7 +243,7 @@ static __noinline int npt_datagram_received(struct sock *sk, struct npt_conn *co
 
 	if (!sk || !conn)
 		return 0;
-	slot = npt_slot(npt_datagram_slot_received(conn));
+	slot = npt_slot(npt_datagram_slot_received(sk, conn));
 	if (!slot || npt_datagram_failed(slot, result))
 		return 0;
 	if (npt_layer_protocol && !npt_is_understood(conn) && !(conn->flags & NPT_CONN_MANY)) {

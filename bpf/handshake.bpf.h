@@ -176,12 +176,17 @@ static __always_inline bool npt_tls_head(struct npt_tls_stream *stream,
 }
 
 /* One head or one piece; 0: the chunk holds no more. */
-static __noinline int npt_tls_step(const struct npt_conn *conn, struct npt_tls_stream *stream,
-				   const struct npt_chunk *chunk, struct sk_buff *packet, bool sent)
+__noinline int npt_tls_step(struct npt_conn *conn, const struct npt_chunk *chunk,
+			    struct sk_buff *packet npt_packet_or_null, __u32 way)
 {
+	struct npt_tls_stream *stream;
+	bool sent = way & 1;
 	__u32 offset;
 
-	if (!conn || !stream || !chunk || (stream->flags & NPT_STREAM_OVER))
+	if (!npt_layer_protocol || !conn || !chunk)
+		return 0;
+	stream = &conn->tls_streams[sent];
+	if (stream->flags & NPT_STREAM_OVER)
 		return 0;
 	offset = stream->seq - chunk->seq;
 	if ((__s32)offset < 0) {
@@ -214,8 +219,6 @@ static __always_inline bool npt_tls_begins(struct npt_conn *conn, bool sent)
 	conn->flags |= NPT_CONN_HANDSHAKE;
 	stream->flags = NPT_STREAM_STARTED;
 	stream->seq = conn->dialog.seq;
-	if (npt_layer_tls) /* of a library that the process may have loaded just now */
-		npt_tls_process_tell(bpf_get_current_pid_tgid() >> 32, conn->scope);
 	return true;
 }
 
@@ -231,18 +234,22 @@ static __always_inline void npt_tls_follow(struct npt_conn *conn, const struct n
 		stream->seq = chunk->seq;
 	}
 	for (int i = 0; i < NPT_TLS_STEPS; i++) {
-		if (!npt_tls_step(conn, stream, chunk, packet, sent))
+		if (!npt_tls_step(conn, chunk, packet, sent))
 			break;
 	}
 	if (conn->tls_streams[0].flags & conn->tls_streams[1].flags & NPT_STREAM_OVER)
 		conn->flags &= ~NPT_CONN_HANDSHAKE;
 }
 
-/* The connection closes, and its handshake may not have come to its end. */
-static __always_inline void npt_tls_closed(struct npt_conn *conn)
+/*
+ * The connection closes, and its handshake may not have come to its end. What a reset found unread
+ * can still be read, and is told then: it may be the alert that says why.
+ */
+static __always_inline void npt_tls_closed(struct npt_conn *conn, const struct tcp_sock *tp)
 {
 	if (!(conn->flags & NPT_CONN_HANDSHAKE))
 		return;
-	conn->flags &= ~NPT_CONN_HANDSHAKE;
+	if (!tp || tp->rcv_nxt == tp->copied_seq)
+		conn->flags &= ~NPT_CONN_HANDSHAKE;
 	npt_tls_tell(conn, &conn->tls_streams[0], NPT_TLS_CLOSED, false);
 }

@@ -54,6 +54,8 @@ struct sock {
 	__u32 sk_ack_backlog;
 	__u32 sk_max_ack_backlog;
 	atomic_t sk_drops;
+	__u8 sk_userlocks : 4;
+	__s64 sk_stamp;
 	struct bpf_local_storage *sk_bpf_storage;
 };
 
@@ -173,6 +175,10 @@ struct signal_struct {
 	atomic_t live; /* threads that have not ended */
 };
 
+struct nsproxy {
+	struct net *net_ns;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -182,6 +188,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
 };
 
 /* Registers at a system call: its number and some arguments (x86-64 | arm64). */

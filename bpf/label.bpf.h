@@ -11,6 +11,16 @@
  */
 #include "bpf/connection.bpf.h"
 
+/* May a connection that begins so go over to TLS? */
+static __always_inline bool npt_label_may_ask(__u32 heard)
+{
+	__u32 protocol = NPT_LABEL_PROTOCOL(heard);
+
+	return !(heard & NPT_LABEL_FINAL) &&
+	       (protocol == NPT_PROTOCOL_POSTGRESQL || protocol == NPT_PROTOCOL_MYSQL ||
+		protocol == NPT_PROTOCOL_SMTP || protocol == NPT_PROTOCOL_NATS);
+}
+
 /* What an edge of one label says once a connection says another; 0: the two do not go together. */
 static __always_inline __u32 npt_label_joined(__u32 old, __u32 heard)
 {
@@ -18,9 +28,13 @@ static __always_inline __u32 npt_label_joined(__u32 old, __u32 heard)
 
 	if (old == 0)
 		return heard;
-	if (NPT_LABEL_TLS(old) !=
-	    NPT_LABEL_TLS(heard)) /* who may ask for TLS has not done so yet */
-		return old & NPT_LABEL_FINAL ? 0 : heard;
+	if (NPT_LABEL_TLS(old) != NPT_LABEL_TLS(heard)) {
+		bool over = NPT_LABEL_TLS(heard) == NPT_BPF_TLS_YES;
+
+		if (NPT_LABEL_PROTOCOL(old) != protocol || !npt_label_may_ask(over ? old : heard))
+			return 0;
+		return over ? heard : old;
+	}
 	if (protocol == 0)
 		return old; /* TLS, of which what is inside is not known yet */
 	if (NPT_LABEL_PROTOCOL(old) == protocol)

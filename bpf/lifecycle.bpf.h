@@ -22,11 +22,9 @@ static __always_inline void npt_begin(struct sock *sk, __u32 role)
 
 	if (!scope)
 		return;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return;
-	}
 	__builtin_memset(conn, 0, sizeof(*conn));
 	conn->state = role == NPT_BPF_CLIENT ? TCP_SYN_SENT : TCP_LISTEN;
 	npt_process_current(&owner, scope);
@@ -72,11 +70,9 @@ static __always_inline void npt_begin_orphan(struct sock *sk)
 
 	if (!scope)
 		return;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return;
-	}
 	conn->scope = scope;
 	npt_begin_child(conn);
 	conn->state = TCP_SYN_RECV;
@@ -157,7 +153,7 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 		npt_conn_own(conn, &conn->owner);
 	npt_conn_label(conn, sk);
 	if (npt_layer_protocol)
-		npt_tls_closed(conn);
+		npt_tls_closed(conn, tp);
 	conn->flags |= NPT_CONN_CLOSED;
 	slot = npt_slot(conn->slot);
 	if (!slot)

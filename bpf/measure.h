@@ -173,7 +173,7 @@ enum npt_bpf_tls {
 struct npt_bpf_speech {
 	__u32 label;
 	__u32 generation; /* of the slot: who kept its number sees that it is another edge's */
-	__u64 moved_in; /* connections that came from, or went to, another label's edge */
+	__u64 moved_in;   /* connections that came from, or went to, another label's edge */
 	__u64 moved_out;
 	__u64 tls_writes;
 	__u64 tls_written_bytes;
@@ -195,12 +195,12 @@ struct npt_bpf_scope_state {
 
 /* Failed operations in the kernel: each is a number, never silence. */
 enum npt_bpf_loss {
-	NPT_LOSS_STORAGE = 0,   /* no socket storage: the connection is not measured */
-	NPT_LOSS_EDGE = 1,      /* no slot or no map entry: counted in "other" */
-	NPT_LOSS_PROCESS = 2,   /* a process without its names */
-	NPT_LOSS_TASK = 3,      /* no task storage: an operation without its time */
-	NPT_LOSS_HANDSHAKE = 4, /* no room for a record of a TLS handshake */
-	NPT_LOSS_TLS_CALL = 5,  /* calls of TLS libraries whose result made no sense */
+	NPT_LOSS_STORAGE = 0,     /* no socket storage: the connection is not measured */
+	NPT_LOSS_EDGE = 1,        /* no slot or no map entry: counted in "other" */
+	NPT_LOSS_PROCESS = 2,     /* a process without its names */
+	NPT_LOSS_TASK = 3,        /* no task storage: an operation without its time */
+	NPT_LOSS_HANDSHAKE = 4,   /* no room for a record of a TLS handshake */
+	NPT_LOSS_TLS_CALL = 5,    /* calls of TLS libraries whose result made no sense */
 	NPT_LOSS_TLS_PROCESS = 6, /* no room to tell that a process is to be looked at */
 	NPT_LOSS_COUNT = 7,
 };
@@ -250,14 +250,19 @@ struct npt_bpf_tls_event {
 };
 
 /*
- * A process whose TLS libraries are to be looked at: it was seen for the first time, is the child of
- * one that was told, or begins a TLS handshake (not more often than every NPT_TLS_PROCESS_AGAIN_NS).
+ * A process whose TLS libraries are to be looked at: it was seen for the first time, executes a
+ * program, is the child of one that was told, or takes part in a TLS handshake (after the first few
+ * not more often than every NPT_TLS_PROCESS_AGAIN_NS).
  */
-#define NPT_TLS_PROCESS_AGAIN_NS 200000000ULL
+#define NPT_TLS_PROCESS_FREELY   16
+#define NPT_TLS_PROCESS_AGAIN_NS 20000000ULL
 
 struct npt_bpf_tls_process {
+	__u64 start_ns; /* with the pid it names the process, as in npt_bpf_process_key */
 	__u32 pid;
-	__u32 scope;
+	__u32 scope;    /* 0: the parent's */
+	__u32 executes; /* 1: it is another program from now on */
+	__u32 padding;
 };
 
 /* The cookie of a probe in a TLS library: how the function says how many bytes it has moved. */
@@ -270,5 +275,5 @@ enum npt_bpf_tls_form {
 	NPT_TLS_RETURNS_ONE = 2,
 };
 #define NPT_TLS_COOKIE(form, writes)  ((__u64)(form) | (__u64)(writes) << 8)
-#define NPT_TLS_COOKIE_FORM(cookie)   ((cookie) & 0xff)
+#define NPT_TLS_COOKIE_FORM(cookie)   ((cookie)&0xff)
 #define NPT_TLS_COOKIE_WRITES(cookie) ((cookie) >> 8 & 1)

@@ -73,9 +73,8 @@ static __always_inline void npt_message_begin(struct npt_dialog *dialog, __u32 s
 }
 
 /* Adds what the chunk has of the message's first bytes; false if nothing is new. */
-static __always_inline bool npt_message_gather(struct npt_dialog *dialog,
-					       const struct npt_chunk *chunk,
-					       struct sk_buff *packet)
+static __always_inline int npt_message_add(struct npt_dialog *dialog, const struct npt_chunk *chunk,
+					   struct sk_buff *packet)
 {
 	struct npt_bpf_message *message = &dialog->message;
 	__u32 gathered = 0, size = chunk->seq + chunk->size - dialog->seq;
@@ -97,9 +96,23 @@ static __always_inline bool npt_message_gather(struct npt_dialog *dialog,
 			break;
 	}
 	if ((__s32)(size - message->size) <= 0)
-		return gathered;
+		return gathered > 0;
 	message->size = size;
 	return message->length > 0;
+}
+
+__noinline int npt_message_gather(struct npt_dialog *dialog, const struct npt_chunk *chunk,
+				  struct sk_buff *packet npt_packet_or_null)
+{
+	if (!npt_layer_protocol || !dialog || !chunk)
+		return 0;
+	return npt_message_add(dialog, chunk, packet);
+}
+
+/* The same for programs that may not look into packets. */
+__noinline int npt_message_gather_memory(struct npt_dialog *dialog, const struct npt_chunk *chunk)
+{
+	return npt_layer_protocol && dialog && chunk ? npt_message_add(dialog, chunk, NULL) : 0;
 }
 
 /* The label of what was heard so far, 0 if it is too early for one. */
@@ -136,10 +149,13 @@ static __always_inline bool npt_message_skip(struct npt_dialog *dialog)
 	return true;
 }
 
-/* True if the classifier has looked. begins: at the first byte that goes this way. */
+/*
+ * True if the classifier has looked. begins: at the first byte that goes this way. packets: a
+ * constant, whether the program may look into them.
+ */
 static __always_inline bool npt_message_look(struct npt_dialog *dialog,
 					     const struct npt_chunk *chunk, struct sk_buff *packet,
-					     bool sent, __u8 from, bool begins)
+					     const bool packets, bool sent, __u8 from, bool begins)
 {
 	struct npt_bpf_message *message = &dialog->message;
 
@@ -149,7 +165,8 @@ static __always_inline bool npt_message_look(struct npt_dialog *dialog,
 	}
 	message->from = from;
 	for (int i = 0; i < 3; i++) {
-		if (!npt_message_gather(dialog, chunk, packet))
+		if (!(packets ? npt_message_gather(dialog, chunk, packet)
+			      : npt_message_gather_memory(dialog, chunk)))
 			return i > 0;
 		if (message->length == NPT_MESSAGE_BYTES && message->padding++ >= NPT_MESSAGE_CALLS)
 			return i > 0;
@@ -161,17 +178,23 @@ static __always_inline bool npt_message_look(struct npt_dialog *dialog,
 	return true;
 }
 
+/* One that is TLS may be of a library that the process has loaded just now. */
 static __always_inline void npt_message_hear(struct npt_conn *conn, const struct npt_chunk *chunk,
 					     struct sk_buff *packet, bool sent)
 {
 	__u32 heard;
+	__u8 tls;
 
-	if (!npt_message_look(&conn->dialog, chunk, packet, sent, npt_message_from(conn, sent),
+	if (!npt_message_look(&conn->dialog, chunk, packet, true, sent,
+			      npt_message_from(conn, sent),
 			      npt_begins_stream(conn, sent, chunk->seq)))
 		return;
+	tls = conn->tls;
 	heard = npt_heard(conn);
 	if (heard)
 		conn->heard = heard;
+	if (npt_layer_tls && conn->tls != tls && conn->tls == NPT_BPF_TLS_YES)
+		npt_tls_process_tell(bpf_get_current_task_btf(), conn->scope, true, false);
 }
 
 /*
@@ -192,16 +215,25 @@ static __noinline int npt_tls_catch_up(struct npt_conn *conn, __u32 seq, bool se
 	return 0;
 }
 
-static __always_inline void npt_message_take(struct npt_conn *conn, const struct npt_chunk *chunk,
-					     struct sk_buff *packet, bool sent)
+/*
+ * A global function, as those that it calls: verified once, which makes the object's load a third
+ * of what it was. The layer is asked for since older kernels verify what nobody calls, too.
+ */
+__noinline int npt_message_take(struct npt_conn *conn, const struct npt_chunk *chunk,
+				struct sk_buff *packet npt_packet_or_null, __u32 way)
 {
+	bool sent = way & 1;
+
+	if (!npt_layer_protocol || !conn || !chunk)
+		return 0;
 	if (!conn->dialog.classified.final)
 		npt_message_hear(conn, chunk, packet, sent);
 	if (conn->tls != NPT_BPF_TLS_YES)
-		return;
+		return 0;
 	if (npt_tls_begins(conn, sent))
 		npt_tls_catch_up(conn, chunk->seq, sent);
 	npt_tls_follow(conn, chunk, packet, sent);
+	return 0;
 }
 
 /* Nothing more to learn from what this connection says. */

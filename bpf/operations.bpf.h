@@ -100,7 +100,7 @@ static __always_inline int npt_sent(struct sock *sk, int result)
 	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (!conn && sk->sk_protocol == IPPROTO_UDP)
-		conn = npt_datagram_conn(sk, NPT_BPF_CLIENT);
+		conn = npt_datagram_conn(sk, true);
 	if (!conn)
 		return 0;
 	if (conn->flags & NPT_CONN_DATAGRAM)
@@ -147,11 +147,14 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 {
 	__u64 now_ns = bpf_ktime_get_ns(), took_ns = npt_read_took(conn, now_ns);
 	bool read = result > 0 && !(flags & (MSG_PEEK | MSG_ERRQUEUE));
+	bool first = conn->slot == NPT_SLOT_NONE;
 	struct npt_bpf_slot *slot;
 
 	slot = npt_operation_slot(sk, conn);
 	if (!slot || !read)
 		return;
+	if (npt_layer_tls && first) /* it had no edge while its bytes were copied */
+		npt_tls_received(conn);
 	if (npt_layer_protocol && conn->heard) {
 		npt_conn_relabel(conn, sk);
 		if (npt_layer_tls)
@@ -170,7 +173,7 @@ static __always_inline int npt_received(struct sock *sk, int result, int flags)
 	struct npt_conn *conn = npt_conn_of(sk);
 
 	if (!conn && sk->sk_protocol == IPPROTO_UDP && result >= 0)
-		conn = npt_datagram_conn(sk, NPT_BPF_SERVER);
+		conn = npt_datagram_conn(sk, false);
 	if (!conn)
 		return 0;
 	if (!(conn->flags & NPT_CONN_DATAGRAM))

@@ -14,22 +14,35 @@ static __always_inline void npt_process_key(struct npt_bpf_process_key *key,
 	key->scope = scope;
 }
 
-/* Its TLS libraries are to be looked at; in the context of anybody. */
-static __noinline int npt_tls_process_tell(__u32 pid, __u32 scope)
+/* Its TLS libraries are to be looked at. */
+static __noinline int npt_tls_process_tell(struct task_struct *task, __u32 scope, bool again,
+					   bool executes)
 {
-	__u64 now_ns = bpf_ktime_get_ns(), *told_ns = bpf_map_lookup_elem(&npt_tls_told, &pid);
 	struct npt_bpf_tls_process *event;
+	struct npt_tls_told now = { .last_ns = bpf_ktime_get_ns(), .times = 1 }, *told;
+	__u32 pid;
 
-	if (told_ns && now_ns - *told_ns < NPT_TLS_PROCESS_AGAIN_NS)
+	if (!task)
 		return 0;
-	bpf_map_update_elem(&npt_tls_told, &pid, &now_ns, BPF_ANY);
+	pid = (__u32)task->tgid;
+	told = bpf_map_lookup_elem(&npt_tls_told, &pid);
+	if (told) {
+		if (again && told->times >= NPT_TLS_PROCESS_FREELY &&
+		    now.last_ns - told->last_ns < NPT_TLS_PROCESS_AGAIN_NS)
+			return 0;
+		now.times += told->times;
+	}
+	bpf_map_update_elem(&npt_tls_told, &pid, &now, BPF_ANY);
 	event = bpf_ringbuf_reserve(&npt_tls_processes, sizeof(*event), 0);
 	if (!event) {
 		npt_count_loss(NPT_LOSS_TLS_PROCESS);
 		return 0;
 	}
+	event->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	event->pid = pid;
 	event->scope = scope;
+	event->executes = executes;
+	event->padding = 0;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }
@@ -54,7 +67,7 @@ static __noinline int npt_process_remember(const struct npt_bpf_process_key *key
 	    !bpf_map_lookup_elem(&npt_processes, key))
 		npt_count_loss(NPT_LOSS_PROCESS);
 	if (npt_layer_tls)
-		npt_tls_process_tell(key->pid, key->scope);
+		npt_tls_process_tell(task, key->scope, false, false);
 	return 0;
 }
 

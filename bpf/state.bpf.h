@@ -37,7 +37,7 @@ struct npt_tls_stream {
 
 /*
  * What two sides say to each other, as far as it is looked at: the message that is under way, and
- * what came of it. 64 bytes of other fields must follow the message's bytes.
+ * what came of it.
  */
 struct npt_dialog {
 	struct npt_bpf_message message;
@@ -45,7 +45,11 @@ struct npt_dialog {
 	__u8 sent; /* its direction + 1; 0: there was none yet */
 	__u8 padding[3];
 	struct npt_bpf_classified classified;
+	/* The verifier sees a read of 64 bytes behind those of the message that are there already.
+	 */
+	__u8 room[NPT_MESSAGE_BYTES - 32];
 };
+_Static_assert(sizeof(struct npt_dialog) >= 2 * NPT_MESSAGE_BYTES, "room behind the bytes");
 
 /*
  * What we keep with a socket. reported_* are the values of the socket that are in its edge already;
@@ -98,9 +102,6 @@ struct npt_conn {
 	__u64 tls_id; /* of a TLS connection: of events of its handshake, for calls of libraries */
 	struct npt_tls_stream tls_streams[2]; /* received, sent */
 };
-_Static_assert(sizeof(struct npt_conn) - __builtin_offsetof(struct npt_conn, dialog.seq) >=
-		       NPT_MESSAGE_BYTES,
-	       "the verifier sees a read of 64 bytes behind those that are there already");
 _Static_assert(__builtin_offsetof(struct npt_conn, role) ==
 		       __builtin_offsetof(struct npt_bpf_conn_head, role),
 	       "it begins like npt_bpf_conn_head");
@@ -148,12 +149,17 @@ struct {
 	__uint(max_entries, 1 << 16);
 } npt_tls_processes SEC(".maps");
 
-/* Those that were told already, and when last (CLOCK_MONOTONIC): pid -> ns. */
+struct npt_tls_told {
+	__u64 last_ns; /* CLOCK_MONOTONIC */
+	__u64 times;
+};
+
+/* Those that were told already, by pid. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct npt_tls_told);
 } npt_tls_told SEC(".maps");
 
 /* By slot. */
@@ -302,4 +308,15 @@ static __always_inline void npt_count_loss(__u32 loss)
 
 	if (count)
 		(*count)++;
+}
+
+/* Its entry, made if there is none; NULL, and counted, where there is no memory for it. */
+static __always_inline struct npt_conn *npt_conn_make(struct sock *sk)
+{
+	struct npt_conn *conn =
+		bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!conn)
+		npt_count_loss(NPT_LOSS_STORAGE);
+	return conn;
 }

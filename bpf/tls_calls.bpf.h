@@ -15,15 +15,14 @@
  * Go's calls are of the second kind whatever they do inside, as their end is not seen: its stacks
  * move, so a return probe would crash the program.
  */
-#include "bpf/label.bpf.h"
-#include "bpf/messages.bpf.h"
+#include "bpf/tls_session.bpf.h"
 
-#define NPT_TLS_SESSIONS      8192
-#define NPT_TLS_SMALL_NUMBER  4096        /* flags, where others have an address */
-#define NPT_TLS_CALL_MAX      0x7fffffffU /* bytes: the functions' own limit is an int's */
-#define NPT_TLS_RECORD_BYTES  16384       /* of plaintext */
-#define NPT_TLS_OVERHEAD_MAX  256         /* RFC 8446 5.2 */
-#define NPT_TLS_NESTED_BYTES  (1 << 20)   /* of stack between two calls, one within the other */
+#define NPT_TLS_SESSIONS     8192
+#define NPT_TLS_SMALL_NUMBER 4096        /* flags, where others have an address */
+#define NPT_TLS_CALL_MAX     0x7fffffffU /* bytes: the functions' own limit is an int's */
+#define NPT_TLS_RECORD_BYTES 16384       /* of plaintext */
+#define NPT_TLS_OVERHEAD_MAX 256         /* RFC 8446 5.2 */
+#define NPT_TLS_NESTED_BYTES (1 << 20)   /* of stack between two calls, one within the other */
 
 extern bool bpf_session_is_return(void) __ksym __weak;
 
@@ -62,42 +61,6 @@ struct npt_user_regs {
 #define NPT_GOROUTINE(regs)  ((regs)->r14)
 #endif
 
-struct npt_tls_session_key {
-	__u64 session; /* its address in the process */
-	__u32 pid;
-	__u32 padding;
-};
-
-struct npt_tls_counts {
-	__u64 writes;
-	__u64 written_bytes;
-	__u64 reads;
-	__u64 read_bytes;
-};
-
-struct npt_tls_session {
-	struct npt_dialog dialog;     /* of the plaintext */
-	struct npt_tls_counts counts; /* as long as the connection is not known */
-	__u64 connection;             /* npt_conn.tls_id; 0: not known */
-	__u32 slot;
-	__u32 generation; /* of the slot */
-	__u32 heard;      /* a label that the connection has not got yet; 0: none */
-	__u32 sent_seq;   /* plaintext so far, each way */
-	__u32 received_seq;
-	__u32 padding;
-};
-_Static_assert(sizeof(struct npt_tls_session) - __builtin_offsetof(struct npt_tls_session,
-								   dialog.seq) >=
-		       NPT_MESSAGE_BYTES,
-	       "the verifier sees a read of 64 bytes behind those that are there already");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, NPT_TLS_SESSIONS);
-	__type(key, struct npt_tls_session_key);
-	__type(value, struct npt_tls_session);
-} npt_tls_sessions SEC(".maps");
-
 struct npt_tls_call {
 	__u64 session; /* 0: none is under way */
 	__u64 buffer;
@@ -109,7 +72,15 @@ struct npt_tls_call {
 	__u32 size;
 	__u8 writes;
 	__u8 touched; /* a socket operation was nested in it */
-	__u8 padding[6];
+	/*
+	 * Nothing is to be learnt about its session any more, of which this is all that counting
+	 * needs: most calls look a session up once.
+	 */
+	__u8 settled;
+	__u8 padding[5];
+	__u64 connection;
+	__u32 slot;
+	__u32 generation;
 };
 
 struct {
@@ -118,97 +89,6 @@ struct {
 	__type(key, int);
 	__type(value, struct npt_tls_call);
 } npt_tls_calls SEC(".maps");
-
-static const struct npt_tls_session npt_tls_session_begin = { .slot = NPT_SLOT_NONE };
-
-static __always_inline struct npt_tls_session *npt_tls_session_of(__u64 session, bool create)
-{
-	struct npt_tls_session_key key = {
-		.session = session,
-		.pid = bpf_get_current_pid_tgid() >> 32,
-	};
-	struct npt_tls_session *found = bpf_map_lookup_elem(&npt_tls_sessions, &key);
-
-	if (found || !create)
-		return found;
-	bpf_map_update_elem(&npt_tls_sessions, &key, &npt_tls_session_begin, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&npt_tls_sessions, &key);
-}
-
-/* The numbers of the edge that the session's connection belongs to; NULL: not known (any more). */
-static __always_inline struct npt_bpf_speech *
-npt_tls_session_speech(const struct npt_tls_session *session)
-{
-	struct npt_bpf_speech *speech;
-	__u32 slot = session->slot;
-
-	if (!session->connection || slot == NPT_SLOT_NONE)
-		return NULL;
-	speech = bpf_map_lookup_elem(&npt_speeches, &slot);
-	return speech && speech->generation == session->generation ? speech : NULL;
-}
-
-static __always_inline void npt_tls_count(struct npt_tls_session *session, bool writes, __u32 bytes)
-{
-	struct npt_bpf_speech *speech = npt_tls_session_speech(session);
-
-	if (writes) {
-		npt_add(speech ? &speech->tls_writes : &session->counts.writes, 1);
-		npt_add(speech ? &speech->tls_written_bytes : &session->counts.written_bytes,
-			bytes);
-	} else {
-		npt_add(speech ? &speech->tls_reads : &session->counts.reads, 1);
-		npt_add(speech ? &speech->tls_read_bytes : &session->counts.read_bytes, bytes);
-	}
-}
-
-/* What was counted before the connection was known. */
-static __always_inline void npt_tls_count_kept(struct npt_tls_session *session)
-{
-	struct npt_bpf_speech *speech = npt_tls_session_speech(session);
-
-	if (!speech)
-		return;
-	npt_add(&speech->tls_writes, __sync_lock_test_and_set(&session->counts.writes, 0));
-	npt_add(&speech->tls_written_bytes,
-		__sync_lock_test_and_set(&session->counts.written_bytes, 0));
-	npt_add(&speech->tls_reads, __sync_lock_test_and_set(&session->counts.reads, 0));
-	npt_add(&speech->tls_read_bytes, __sync_lock_test_and_set(&session->counts.read_bytes, 0));
-}
-
-/* Plaintext that is written, or was read: what is spoken inside. */
-static __noinline int npt_tls_plaintext(struct npt_tls_session *session, __u64 buffer, __u32 bytes,
-					bool sent)
-{
-	struct npt_dialog *dialog;
-	struct npt_chunk chunk = {};
-	__u32 protocol;
-
-	if (!session || session->dialog.classified.final)
-		return 0;
-	dialog = &session->dialog;
-	chunk.kind = NPT_CHUNK_USER;
-	chunk.user = (const void *)buffer;
-	chunk.size = bytes;
-	chunk.seq = sent ? session->sent_seq : session->received_seq;
-	if (!npt_message_look(dialog, &chunk, NULL, sent, NPT_FROM_UNKNOWN, false))
-		return 0;
-	protocol = dialog->classified.protocol;
-	if (protocol != NPT_PROTOCOL_UNKNOWN && protocol != NPT_PROTOCOL_TLS)
-		session->heard = NPT_LABEL(protocol, NPT_BPF_TLS_YES,
-					   dialog->classified.confidence) |
-				 (dialog->classified.final ? NPT_LABEL_FINAL : 0);
-	return 0;
-}
-
-/* At once if the edge may have that name; else when the connection is at hand, which has to move.
- */
-static __always_inline void npt_tls_label_early(struct npt_tls_session *session)
-{
-	if (session->heard && npt_tls_session_speech(session) &&
-	    npt_label_join(session->slot, session->heard))
-		session->heard = 0;
-}
 
 /* Begin: 0 if the result is to be told, 1 if this call is nested in another one. */
 static __always_inline int npt_tls_call_begins(const struct npt_user_regs *regs, __u64 cookie)
@@ -223,7 +103,8 @@ static __always_inline int npt_tls_call_begins(const struct npt_user_regs *regs,
 		npt_count_loss(NPT_LOSS_TASK);
 		return 1;
 	}
-	if (call->session && regs->sp < call->stack && call->stack - regs->sp < NPT_TLS_NESTED_BYTES)
+	if (call->session && regs->sp < call->stack &&
+	    call->stack - regs->sp < NPT_TLS_NESTED_BYTES)
 		return 1; /* one on another stack has left a call that will not come back */
 	call->session = NPT_ARGUMENT_1(regs);
 	call->buffer = NPT_ARGUMENT_2(regs);
@@ -239,7 +120,13 @@ static __always_inline int npt_tls_call_begins(const struct npt_user_regs *regs,
 	if (!call->session)
 		return 1;
 	session = npt_tls_session_of(call->session, true);
-	if (session && call->writes)
+	call->settled = session && npt_tls_session_settled(session);
+	if (!session)
+		return 0;
+	call->connection = session->connection;
+	call->slot = session->slot;
+	call->generation = session->generation;
+	if (call->writes && !call->settled)
 		npt_tls_plaintext(session, call->buffer, call->size, true);
 	return 0;
 }
@@ -265,74 +152,43 @@ static __always_inline __u32 npt_tls_call_moved(const struct npt_tls_call *call,
 	return (__u32)bytes;
 }
 
+static __always_inline void npt_tls_call_learn(const struct npt_tls_call *call, __u32 bytes)
+{
+	struct npt_tls_session *session = npt_tls_session_of(call->session, true);
+
+	if (!session)
+		return;
+	if (!call->writes)
+		npt_tls_plaintext(session, call->buffer, bytes, false);
+	if (call->writes)
+		session->sent_seq += bytes;
+	else
+		session->received_seq += bytes;
+	npt_tls_count(session, call->writes, bytes);
+	npt_tls_label_early(session);
+}
+
 static __always_inline int npt_tls_call_ends(const struct npt_user_regs *regs)
 {
 	struct npt_tls_call *call =
 		bpf_task_storage_get(&npt_tls_calls, bpf_get_current_task_btf(), NULL, 0);
-	struct npt_tls_session *session;
+	struct npt_bpf_speech *speech;
 	__u32 bytes;
 
 	if (!call || !call->session || regs->sp < call->stack)
 		return 0;
-	session = npt_tls_session_of(call->session, true);
 	bytes = npt_tls_call_moved(call, regs);
-	if (session && bytes) {
-		if (!call->writes)
-			npt_tls_plaintext(session, call->buffer, bytes, false);
-		if (call->writes)
-			session->sent_seq += bytes;
-		else
-			session->received_seq += bytes;
-		npt_tls_count(session, call->writes, bytes);
-		npt_tls_label_early(session);
-	}
+	speech = call->settled ? npt_tls_speech(call->slot, call->generation) : NULL;
+	if (bytes && speech)
+		npt_tls_count_at(speech, call->writes, bytes);
+	else if (bytes)
+		npt_tls_call_learn(call, bytes);
 	if (call->writes && bytes && !call->touched && !call->followed) {
 		call->followed = call->session;
 		call->followed_bytes = bytes;
 		call->goroutine = 0;
 	}
 	call->session = 0;
-	return 0;
-}
-
-/* Its numbers go to the edge that the connection is in now. */
-static __always_inline void npt_tls_session_place(struct npt_tls_session *session,
-						  const struct npt_conn *conn)
-{
-	struct npt_bpf_speech *speech;
-	__u32 slot = conn->slot;
-
-	if (session->slot == slot || slot == NPT_SLOT_NONE)
-		return;
-	speech = bpf_map_lookup_elem(&npt_speeches, &slot);
-	session->generation = speech ? speech->generation : 0;
-	session->slot = slot;
-}
-
-/* A socket operation is the session's: from now on its connection is known. */
-static __noinline int npt_tls_session_is(struct npt_tls_session *session, struct npt_conn *conn)
-{
-	if (!session || !conn)
-		return 0;
-	if (!conn->tls_id)
-		conn->tls_id = bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 0xff);
-	if (session->connection && session->connection != conn->tls_id) { /* a new one, same address */
-		__builtin_memset(&session->dialog, 0, sizeof(session->dialog));
-		session->heard = 0;
-	}
-	session->connection = conn->tls_id;
-	npt_tls_session_place(session, conn);
-	npt_tls_count_kept(session);
-	if (conn->tls != NPT_BPF_TLS_YES) { /* older than the measurement */
-		conn->tls = NPT_BPF_TLS_YES;
-		conn->dialog.classified.protocol = NPT_PROTOCOL_TLS;
-		conn->dialog.classified.final = 1;
-		conn->heard = NPT_LABEL(0, NPT_BPF_TLS_YES, 0);
-	}
-	if (session->heard) {
-		conn->heard = session->heard;
-		session->heard = 0;
-	}
 	return 0;
 }
 
@@ -364,8 +220,8 @@ static __always_inline __u64 npt_current_goroutine(void)
 	return NPT_GOROUTINE(regs);
 }
 
-static __always_inline struct npt_tls_session *
-npt_tls_write_follows(struct npt_tls_call *call, struct msghdr *msg)
+static __always_inline struct npt_tls_session *npt_tls_write_follows(struct npt_tls_call *call,
+								     struct msghdr *msg)
 {
 	struct npt_tls_session *session;
 	struct npt_chunk chunk = {};
@@ -379,19 +235,22 @@ npt_tls_write_follows(struct npt_tls_call *call, struct msghdr *msg)
 	return session;
 }
 
-/* Whose operation this is, on a socket that the caller has at hand; msg: of a write, else NULL. */
-static __always_inline struct npt_tls_session *npt_tls_session_here(struct msghdr *msg)
+/* Whose operation this is, if it is news; msg: of a write, else NULL. */
+static __always_inline struct npt_tls_session *npt_tls_session_here(const struct npt_conn *conn,
+								    struct msghdr *msg)
 {
 	struct npt_tls_call *call =
 		bpf_task_storage_get(&npt_tls_calls, bpf_get_current_task_btf(), NULL, 0);
 
 	if (!call)
 		return NULL;
-	if (call->session) {
-		call->touched = true;
-		return npt_tls_session_of(call->session, true);
-	}
-	return call->followed && msg ? npt_tls_write_follows(call, msg) : NULL;
+	if (!call->session)
+		return call->followed && msg ? npt_tls_write_follows(call, msg) : NULL;
+	call->touched = true;
+	if (call->settled && call->connection == conn->tls_id && call->slot == conn->slot)
+		return NULL;
+	call->settled = false;
+	return npt_tls_session_of(call->session, true);
 }
 
 /* A write on this connection; its label is brought up to date. */
@@ -401,7 +260,7 @@ static __noinline int npt_tls_sent(struct sock *sk, struct npt_conn *conn, struc
 
 	if (!sk || !conn || !msg || conn->slot == NPT_SLOT_NONE)
 		return 0;
-	session = npt_tls_session_here(msg);
+	session = npt_tls_session_here(conn, msg);
 	if (!session)
 		return 0;
 	npt_tls_session_is(session, conn);
@@ -417,7 +276,7 @@ static __noinline int npt_tls_received(struct npt_conn *conn)
 
 	if (!conn || conn->slot == NPT_SLOT_NONE)
 		return 0;
-	session = npt_tls_session_here(NULL);
+	session = npt_tls_session_here(conn, NULL);
 	if (session)
 		npt_tls_session_is(session, conn);
 	return 0;
@@ -426,7 +285,7 @@ static __noinline int npt_tls_received(struct npt_conn *conn)
 /* The connection was brought to another edge by the end of a read. */
 static __always_inline void npt_tls_moved(const struct npt_conn *conn)
 {
-	struct npt_tls_session *session = npt_tls_session_here(NULL);
+	struct npt_tls_session *session = npt_tls_session_here(conn, NULL);
 
 	if (session && session->connection == conn->tls_id)
 		npt_tls_session_place(session, conn);
@@ -511,9 +370,25 @@ int npt_tls_free(struct npt_user_regs *regs)
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(npt_tls_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 parent_pid = (__u32)parent->tgid, child_pid = (__u32)child->tgid;
+	__u32 parent_pid = (__u32)parent->tgid;
 
-	if (parent_pid != child_pid && bpf_map_lookup_elem(&npt_tls_told, &parent_pid))
-		npt_tls_process_tell(child_pid, 0);
+	if (parent_pid != (__u32)child->tgid && bpf_map_lookup_elem(&npt_tls_told, &parent_pid))
+		npt_tls_process_tell(child, 0, false, false);
+	return 0;
+}
+
+/*
+ * tp_btf/sched_process_exec: a program that is known is probed before it makes its first call; once
+ * per execve() of the node, while the layer is on.
+ */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(npt_tls_exec, struct task_struct *task)
+{
+	__u32 netns = task->nsproxy->net_ns->ns.inum, id;
+	struct npt_bpf_scope *scope = bpf_map_lookup_elem(&npt_scopes, &netns);
+
+	id = scope ? npt_owner_scope(scope, (__u32)task->tgid) : 0;
+	if (id)
+		npt_tls_process_tell(task, id, false, true);
 	return 0;
 }

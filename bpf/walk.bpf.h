@@ -35,11 +35,9 @@ static __always_inline void npt_found_listener(struct sock *sk, __u32 scope,
 	conn = npt_conn_of(sk);
 	if (conn)
 		return;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return;
-	}
 	conn->owner = *owner;
 	conn->scope = scope;
 	conn->role = NPT_BPF_LISTENER;
@@ -60,11 +58,9 @@ static __always_inline void npt_found_connection(struct sock *sk, __u32 scope, _
 	}
 	if (!tp)
 		return;
-	conn = bpf_sk_storage_get(&npt_conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		npt_count_loss(NPT_LOSS_STORAGE);
+	conn = npt_conn_make(sk);
+	if (!conn)
 		return;
-	}
 	conn->owner = *owner;
 	conn->scope = scope;
 	conn->role = role;

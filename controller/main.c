@@ -90,19 +90,6 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 	return 0;
 }
 
-static int check_log(const struct settings *settings, enum npt_log_level *level_ret,
-		     struct npt_error *err)
-{
-	if (npt_log_level_parse(settings->log_level, level_ret) < 0)
-		return npt_error_set(err, EINVAL,
-				     "--log-level %s is not a level: error, warning, info or debug",
-				     settings->log_level);
-	if (strcmp(settings->log_format, "text") != 0 && strcmp(settings->log_format, "json") != 0)
-		return npt_error_set(err, EINVAL, "--log-format %s is neither text nor json",
-				     settings->log_format);
-	return 0;
-}
-
 static int check_run(const struct npt_controller_options *options, struct npt_error *err)
 {
 	struct npt_url url;
@@ -155,7 +142,7 @@ int main(int argc, char **argv)
 		r = npt_error_set(&err, EINVAL,
 				  "there is no command '%s'; see npt-controller --help", command);
 	if (r >= 0)
-		r = check_log(&settings, &level, &err);
+		r = npt_log_options_parse(settings.log_level, settings.log_format, &level, &err);
 	if (r >= 0 && settings.help) {
 		(void)fputs(help, stdout);
 		return 0;

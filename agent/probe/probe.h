@@ -40,6 +40,7 @@ struct npt_probe_options {
 	bool protocol;       /* the first bytes of messages */
 	bool tls;            /* calls of TLS libraries; needs protocol */
 	bool no_trampolines; /* as if this host refused them: for tests and comparisons */
+	bool no_sessions;    /* the same of uprobe.session */
 };
 
 /*
@@ -108,7 +109,7 @@ int npt_probe_tls_program(const struct npt_probe *probe, enum npt_tls_program pr
 /* Readable when there is a process whose libraries are to be looked at; -1: the layer is off. */
 int npt_probe_tls_processes_fd(const struct npt_probe *probe);
 /* Tells all that came since the last call; the same process may be told again. */
-typedef void npt_probe_tell_process(void *context, uint32_t pid, uint32_t scope);
+typedef void npt_probe_tell_process(void *context, const struct npt_bpf_tls_process *process);
 void npt_probe_read_tls_processes(struct npt_probe *probe, npt_probe_tell_process *tell,
 				  void *context);
 /* As many, of the same numbers. */

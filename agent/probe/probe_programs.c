@@ -162,7 +162,8 @@ static void look_at_tls_calls(struct npt_probe *probe)
 	struct npt_probe_abilities *abilities = &probe->abilities;
 
 	abilities->tls_calls = abilities->messages && npt_uprobe_multi_is_there();
-	abilities->tls_sessions = abilities->tls_calls && npt_uprobe_session_is_there();
+	abilities->tls_sessions = abilities->tls_calls && !probe->options.no_sessions &&
+				  npt_uprobe_session_is_there();
 }
 
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
@@ -235,6 +236,7 @@ static size_t list_hooks(struct npt_probe *probe, struct choice choices[NPT_PROB
 		{ programs->npt_data_ready, operations && can->data_ready },
 		{ programs->npt_copied, protocol && can->packets },
 		{ programs->npt_tls_fork, protocol && can->tls_calls },
+		{ programs->npt_tls_exec, protocol && can->tls_calls },
 		{ programs->npt_write_begin, begins && !can->trampolines },
 		{ programs->npt_send_begin, begins && can->trampolines },
 		{ programs->npt_send6_begin,
@@ -278,7 +280,8 @@ static void set_constants(struct npt_probe *probe)
 	rodata->npt_sees_write_begin = probe->abilities.write_begin;
 }
 
-/* These are attached by the process, to its libraries; our libbpf knows no section's name for it. */
+/* These are attached by the process, to its libraries; our libbpf knows no section's name for it.
+ */
 static void choose_tls_calls(struct npt_probe *probe)
 {
 	const struct npt_probe_abilities *can = &probe->abilities;
@@ -299,14 +302,15 @@ static void choose_tls_calls(struct npt_probe *probe)
 
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(all); i++) {
 		(void)bpf_program__set_autoload(all[i].program, all[i].wanted);
-		(void)bpf_program__set_expected_attach_type(all[i].program,
-							    (enum bpf_attach_type)all[i].attach_type);
+		(void)bpf_program__set_expected_attach_type(
+			all[i].program, (enum bpf_attach_type)all[i].attach_type);
 	}
 	if (can->tls_calls)
 		return;
 	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_sessions, 1);
 	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_told, 1);
-	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_processes, (__u32)sysconf(_SC_PAGESIZE));
+	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_processes,
+				       (__u32)sysconf(_SC_PAGESIZE));
 }
 
 void npt_probe_choose(struct npt_probe *probe)

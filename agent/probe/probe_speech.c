@@ -25,7 +25,7 @@ static int take_process(void *context, void *data, size_t size_bytes)
 	const struct npt_bpf_tls_process *process = data;
 
 	if (size_bytes >= sizeof(*process))
-		probe->tell_process(probe->tell_process_context, process->pid, process->scope);
+		probe->tell_process(probe->tell_process_context, process);
 	return 0;
 }
 
@@ -40,9 +40,8 @@ int npt_probe_open_tls(struct npt_probe *probe, struct npt_error *err)
 				     npt_errno_name(errno));
 	if (!probe->skeleton->rodata->npt_layer_tls)
 		return 0;
-	probe->tls_processes =
-		ring_buffer__new(bpf_map__fd(probe->skeleton->maps.npt_tls_processes), take_process,
-				 probe, NULL);
+	probe->tls_processes = ring_buffer__new(
+		bpf_map__fd(probe->skeleton->maps.npt_tls_processes), take_process, probe, NULL);
 	if (!probe->tls_processes)
 		return npt_error_set(err, errno, "cannot read which processes use TLS: %s",
 				     npt_errno_name(errno));

@@ -16,7 +16,8 @@
 #include "agent/tls/names.h"
 #include "lib/core/alloc.h"
 
-#define NONE UINT32_MAX
+#define NONE             UINT32_MAX
+#define RECORD_HANDSHAKE 22 /* RFC 8446 5.1 */
 
 struct entry {
 	uint64_t connection;
@@ -25,6 +26,7 @@ struct entry {
 	uint32_t newer, older;
 	uint32_t slot;
 	uint8_t alerts_credited;
+	bool closed;
 	bool credited; /* the outcome */
 	bool hello_credited;
 	bool server_hello_credited;
@@ -312,6 +314,12 @@ static bool note_inner(struct npt_tls_handshakes *table, const struct entry *ent
 	return protocol != before;
 }
 
+/* What is read of one that is no longer known, as its last data after a reset, begins none. */
+static bool begins(const struct npt_bpf_tls_event *event)
+{
+	return event->kind == NPT_TLS_RECORD && event->type == RECORD_HANDSHAKE;
+}
+
 bool npt_tls_handshakes_add(struct npt_tls_handshakes *table, const struct npt_bpf_tls_event *event)
 {
 	uint32_t at = find(table, event->connection), confidence, refused;
@@ -324,7 +332,7 @@ bool npt_tls_handshakes_add(struct npt_tls_handshakes *table, const struct npt_b
 		table->stats.refused++;
 		return false;
 	}
-	if (at == NONE && event->kind != NPT_TLS_RECORD)
+	if (at == NONE && !begins(event))
 		return false;
 	if (at == NONE)
 		at = add_entry(table, event->connection);
@@ -334,6 +342,8 @@ bool npt_tls_handshakes_add(struct npt_tls_handshakes *table, const struct npt_b
 	handshake = &entry->handshake;
 	(void)npt_tls_handshake_inner(handshake, &before, &confidence);
 	refused = handshake->refused;
+	if (entry->slot != event->slot) /* what its hellos said goes with it */
+		entry->hello_credited = entry->server_hello_credited = false;
 	entry->slot = event->slot;
 	entry->last_ns = event->time_ns;
 	npt_tls_handshake_feed(handshake, event);
@@ -342,7 +352,8 @@ bool npt_tls_handshakes_add(struct npt_tls_handshakes *table, const struct npt_b
 	count_refusals(table, &handshake->server.messages.hello, &entry->server_names_counted);
 	credit(table, entry);
 	inner = note_inner(table, entry, before);
-	if (event->kind == NPT_TLS_CLOSED)
+	entry->closed |= event->kind == NPT_TLS_CLOSED;
+	if (entry->closed && handshake->outcome != NPT_HANDSHAKE_FAILED)
 		drop(table, at);
 	return inner;
 }
@@ -350,11 +361,18 @@ bool npt_tls_handshakes_add(struct npt_tls_handshakes *table, const struct npt_b
 /* From the oldest on: those that are younger than the pause end it. */
 void npt_tls_handshakes_settle(struct npt_tls_handshakes *table, uint64_t now_ns)
 {
-	for (uint32_t at = table->oldest; at != NONE; at = table->entries[at].newer) {
+	uint32_t newer;
+
+	for (uint32_t at = table->oldest; at != NONE; at = newer) {
 		struct entry *entry = &table->entries[at];
 
+		newer = entry->newer;
 		if (entry->last_ns + NPT_TLS_SETTLE_NS > now_ns)
 			return;
+		if (entry->closed) {
+			drop(table, at);
+			continue;
+		}
 		if (!npt_tls_handshake_waits(&entry->handshake))
 			continue;
 		npt_tls_handshake_settle(&entry->handshake);
@@ -383,11 +401,13 @@ bool npt_tls_handshakes_take(struct npt_tls_handshakes *table, uint32_t slot_num
 	struct slot *slot = slot_number < NPT_SLOTS_MAX ? table->slots[slot_number] : NULL;
 	npt_auto_free struct news *news = NULL;
 
-	if (!slot || (!slot->news && !slot->facts_new))
+	if (!slot || (!slot->news && !(slot->facts_new && delta->tls != NPT_TLS_NO)))
 		return false;
 	news = npt_take(slot->news);
-	slot->facts_new = false;
-	give_facts(slot, delta);
+	if (delta->tls != NPT_TLS_NO) {
+		slot->facts_new = false;
+		give_facts(slot, delta);
+	}
 	memset(&delta->handshakes, 0, sizeof(delta->handshakes));
 	if (!news)
 		return true;

@@ -49,12 +49,15 @@ bool npt_tls_handshakes_add(struct npt_tls_handshakes *table,
 			    const struct npt_bpf_tls_event *event);
 /*
  * Completes handshakes that wait since NPT_TLS_SETTLE_NS for a last word that the other side need
- * not say. To be called before edges are read; now_ns is the events' clock.
+ * not say, and forgets those that failed with their connection's close so long ago: until then the
+ * alert may be read that a reset had overtaken. To be called before edges are read; now_ns is the
+ * events' clock.
  */
 void npt_tls_handshakes_settle(struct npt_tls_handshakes *table, uint64_t now_ns);
 /*
  * Sets tls_facts and handshakes of an edge to what is new since the last call; the rest of it is
- * left alone. False if there is nothing new: then nothing is set.
+ * left alone. False if there is nothing new: then nothing is set. An edge whose tls is NO gets no
+ * facts: its connection moved to another edge when it had said hello.
  */
 bool npt_tls_handshakes_take(struct npt_tls_handshakes *table, uint32_t slot,
 			     struct npt_edge *delta);

@@ -58,7 +58,7 @@ uint64_t npt_tls_file_cache_analyses(const struct npt_tls_file_cache *cache)
 	return cache->analyses;
 }
 
-static bool is_same(const struct npt_tls_file_id *left, const struct npt_tls_file_id *right)
+bool npt_tls_is_same_file(const struct npt_tls_file_id *left, const struct npt_tls_file_id *right)
 {
 	return left->device == right->device && left->inode == right->inode &&
 	       left->size_bytes == right->size_bytes && left->changed_ns == right->changed_ns;
@@ -125,7 +125,7 @@ static const struct npt_tls_file *look_up(struct npt_tls_file_cache *cache, int 
 
 	for (uint32_t i = *bucket; i != 0; i = cache->entries[i - 1].next) {
 		entry = &cache->entries[i - 1];
-		if (!is_same(&entry->id, id))
+		if (!npt_tls_is_same_file(&entry->id, id))
 			continue;
 		entry->used = ++cache->clock;
 		return entry->file;
@@ -134,7 +134,7 @@ static const struct npt_tls_file *look_up(struct npt_tls_file_cache *cache, int 
 	npt_tls_analyse(fd, name, executable, file);
 	cache->analyses++;
 	/* Written to meanwhile: what was seen may be half of each. */
-	if (read_id(fd, &after) < 0 || !is_same(&after, id))
+	if (read_id(fd, &after) < 0 || !npt_tls_is_same_file(&after, id))
 		return NULL;
 	room = find_room(cache);
 	entry = &cache->entries[room];
@@ -197,7 +197,7 @@ static void add_unreachable(struct collection *all, const struct npt_mapped_file
 	found = add_found(all, mapped);
 	if (!found)
 		return;
-	found->library.kind = kind == NPT_TLS_KINDS ? NPT_TLS_UNKNOWN : kind;
+	found->library.kind = kind == NPT_TLS_KINDS ? NPT_TLS_KIND_UNKNOWN : kind;
 	(void)snprintf(found->library.why, sizeof(found->library.why), "%.*s",
 		       NPT_TLS_TEXT_BYTES - 1, why);
 }
@@ -316,7 +316,25 @@ int npt_tls_found_open(uint32_t pid, const struct npt_tls_found *found, int *fd_
 	rc = npt_maps_open(pid, mapped, &fd, err);
 	if (rc < 0)
 		return rc;
-	if (read_id(fd, &id) < 0 || !is_same(&id, &found->file))
+	if (read_id(fd, &id) < 0 || !npt_tls_is_same_file(&id, &found->file))
+		return npt_error_set(err, ESTALE, "changed since it was looked into");
+	*fd_ret = npt_take_fd(&fd);
+	return 0;
+}
+
+int npt_tls_found_open_early(uint32_t pid, const struct npt_tls_found *found, int *fd_ret,
+			     struct npt_error *err)
+{
+	struct npt_tls_file_id id;
+	npt_auto_close int fd = -1;
+	int rc;
+
+	if (found->executable)
+		return npt_tls_found_open(pid, found, fd_ret, err);
+	rc = npt_maps_open_name(pid, found->path, &fd);
+	if (rc < 0)
+		return npt_error_set(err, -rc, "cannot open the file: %s", npt_errno_name(-rc));
+	if (read_id(fd, &id) < 0 || !npt_tls_is_same_file(&id, &found->file))
 		return npt_error_set(err, ESTALE, "changed since it was looked into");
 	*fd_ret = npt_take_fd(&fd);
 	return 0;
@@ -325,14 +343,18 @@ int npt_tls_found_open(uint32_t pid, const struct npt_tls_found *found, int *fd_
 const char *npt_tls_kind_name(enum npt_tls_kind kind)
 {
 	static const char *const names[NPT_TLS_KINDS] = {
-		[NPT_TLS_UNKNOWN] = "unknown",     [NPT_TLS_OPENSSL] = "OpenSSL",
-		[NPT_TLS_BORINGSSL] = "BoringSSL", [NPT_TLS_LIBRESSL] = "LibreSSL",
-		[NPT_TLS_GNUTLS] = "GnuTLS",       [NPT_TLS_GO] = "Go crypto/tls",
-		[NPT_TLS_RUSTLS] = "rustls",       [NPT_TLS_NSS] = "NSS",
+		[NPT_TLS_KIND_UNKNOWN] = "unknown",
+		[NPT_TLS_OPENSSL] = "OpenSSL",
+		[NPT_TLS_BORINGSSL] = "BoringSSL",
+		[NPT_TLS_LIBRESSL] = "LibreSSL",
+		[NPT_TLS_GNUTLS] = "GnuTLS",
+		[NPT_TLS_GO] = "Go crypto/tls",
+		[NPT_TLS_RUSTLS] = "rustls",
+		[NPT_TLS_NSS] = "NSS",
 		[NPT_TLS_JSSE] = "JSSE",
 	};
 
-	return kind < NPT_TLS_KINDS ? names[kind] : names[NPT_TLS_UNKNOWN];
+	return kind < NPT_TLS_KINDS ? names[kind] : names[NPT_TLS_KIND_UNKNOWN];
 }
 
 const char *npt_tls_role_name(enum npt_tls_role role)

@@ -22,7 +22,7 @@
 #define NPT_TLS_PROCESS_LIBRARIES 16 /* in one process */
 
 enum npt_tls_kind {
-	NPT_TLS_UNKNOWN,
+	NPT_TLS_KIND_UNKNOWN,
 	NPT_TLS_OPENSSL,
 	NPT_TLS_BORINGSSL,
 	NPT_TLS_LIBRESSL,
@@ -85,6 +85,8 @@ struct npt_tls_file_id {
 	int64_t changed_ns; /* st_ctim: by no system call to be set back */
 };
 
+bool npt_tls_is_same_file(const struct npt_tls_file_id *left, const struct npt_tls_file_id *right);
+
 /* What is in one file. */
 struct npt_tls_file {
 	struct npt_tls_library libraries[NPT_TLS_FILE_LIBRARIES];
@@ -131,6 +133,9 @@ int npt_tls_libraries_of(struct npt_tls_file_cache *cache, uint32_t pid,
  */
 int npt_tls_found_open(uint32_t pid, const struct npt_tls_found *found, int *fd_ret,
 		       struct npt_error *err);
+/* The same where the process has not mapped it yet: by its name. */
+int npt_tls_found_open_early(uint32_t pid, const struct npt_tls_found *found, int *fd_ret,
+			     struct npt_error *err);
 
 const char *npt_tls_kind_name(enum npt_tls_kind kind); /* "OpenSSL", "Go crypto/tls" */
 const char *npt_tls_role_name(enum npt_tls_role role); /* "read", "write_ex" */

@@ -378,13 +378,13 @@ void npt_tls_analyse(int fd, const char *name, bool executable, struct npt_tls_f
 	*file_ret = (struct npt_tls_file){ .count = 0 };
 	if (npt_elf_open(fd, &elf, &err) < 0) {
 		if (matters)
-			add_unusable(file_ret, kind == NPT_TLS_KINDS ? NPT_TLS_UNKNOWN : kind, 0,
-				     "", err.text);
+			add_unusable(file_ret, kind == NPT_TLS_KINDS ? NPT_TLS_KIND_UNKNOWN : kind,
+				     0, "", err.text);
 		return;
 	}
 	machine = npt_elf_machine(elf);
 	if (npt_elf_is_packed(elf)) {
-		add_unusable(file_ret, NPT_TLS_UNKNOWN, machine, "",
+		add_unusable(file_ret, NPT_TLS_KIND_UNKNOWN, machine, "",
 			     "packed by UPX: what runs is not what is in the file");
 		return;
 	}
@@ -400,14 +400,14 @@ void npt_tls_analyse(int fd, const char *name, bool executable, struct npt_tls_f
 	add_go(elf, file_ret);
 	if (look_into(elf, &look, &err) < 0) {
 		if (matters)
-			add_unusable(file_ret, NPT_TLS_UNKNOWN, machine, "", err.text);
+			add_unusable(file_ret, NPT_TLS_KIND_UNKNOWN, machine, "", err.text);
 		return;
 	}
 	add_ssl(&look, name, executable, machine, file_ret);
 	add_gnutls(&look, name, executable, machine, file_ret);
 	add_rustls(&look, name, executable, machine, file_ret);
 	if (executable && !look.whole && file_ret->count == 0)
-		add_unusable(file_ret, NPT_TLS_UNKNOWN, machine, "",
+		add_unusable(file_ret, NPT_TLS_KIND_UNKNOWN, machine, "",
 			     "only the first 64 MiB of its constants were looked through");
 	check_machine(file_ret);
 }

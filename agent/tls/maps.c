@@ -274,7 +274,8 @@ static int open_below(int root, const char *path, const struct npt_mapped_file *
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if ((status.st_ino != file->inode || major(status.st_dev) != file->device_major ||
+	if (file &&
+	    (status.st_ino != file->inode || major(status.st_dev) != file->device_major ||
 	     minor(status.st_dev) != file->device_minor) &&
 	    !is_mapped_alike(fd, file))
 		return -ESTALE;
@@ -349,6 +350,14 @@ static int open_by_path(uint32_t pid, const struct npt_mapped_file *file, int *f
 			break;
 	}
 	return first;
+}
+
+int npt_maps_open_name(uint32_t pid, const char *path, int *fd_ret)
+{
+	npt_auto_free char *name = npt_format("/proc/%u/root", pid);
+	npt_auto_close int root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return root < 0 ? -errno : open_below(root, path, NULL, fd_ret);
 }
 
 int npt_maps_open(uint32_t pid, const struct npt_mapped_file *file, int *fd_ret,

@@ -50,3 +50,5 @@ NPT_DEFINE_AUTO_DONE(struct npt_maps, npt_maps_done)
  */
 int npt_maps_open(uint32_t pid, const struct npt_mapped_file *file, int *fd_ret,
 		  struct npt_error *err);
+/* Whatever file has that name below the process's root now. -errno. */
+int npt_maps_open_name(uint32_t pid, const char *path, int *fd_ret);

@@ -392,7 +392,7 @@ static void choose(const struct chooser *chooser)
 		say(chooser->probes->why, "rustls does its input and output elsewhere: which "
 					  "connection a call belongs to is not known");
 		return;
-	case NPT_TLS_UNKNOWN:
+	case NPT_TLS_KIND_UNKNOWN:
 	case NPT_TLS_NSS:
 	case NPT_TLS_JSSE:
 	case NPT_TLS_KINDS:

@@ -36,15 +36,22 @@ void npt_log_setup(const char *program, enum npt_log_level level, bool json)
 	log_state.json = json;
 }
 
-int npt_log_level_parse(const char *text, enum npt_log_level *level_ret)
+int npt_log_options_parse(const char *level, const char *format, enum npt_log_level *level_ret,
+			  struct npt_error *err)
 {
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(level_names); i++) {
-		if (strcmp(text, level_names[i]) == 0) {
-			*level_ret = (enum npt_log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	size_t i = 0;
+
+	while (i < NPT_ARRAY_SIZE(level_names) && strcmp(level, level_names[i]) != 0)
+		i++;
+	if (i == NPT_ARRAY_SIZE(level_names))
+		return npt_error_set(err, EINVAL,
+				     "--log-level %s is not a level: error, warning, info or debug",
+				     level);
+	if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
+		return npt_error_set(err, EINVAL, "--log-format %s is neither text nor json",
+				     format);
+	*level_ret = (enum npt_log_level)i;
+	return 0;
 }
 
 bool npt_log_enabled(enum npt_log_level level)

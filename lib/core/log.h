@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/core/error.h"
+
 enum npt_log_level {
 	NPT_LOG_ERROR,
 	NPT_LOG_WARNING,
@@ -21,8 +23,9 @@ enum npt_log_level {
 
 /* Set once by main, before threads start. */
 void npt_log_setup(const char *program, enum npt_log_level level, bool json);
-/* "error|warning|info|debug": 0 or -EINVAL. */
-int npt_log_level_parse(const char *text, enum npt_log_level *level_ret);
+/* Values of --log-level and, if it is not NULL, --log-format; -EINVAL says what they can be. */
+int npt_log_options_parse(const char *level, const char *format, enum npt_log_level *level_ret,
+			  struct npt_error *err);
 bool npt_log_enabled(enum npt_log_level level);
 /* Pairs of strings, ended by a NULL key. */
 void npt_log(enum npt_log_level level, const char *event, ...) __attribute__((sentinel));

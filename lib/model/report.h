@@ -38,7 +38,7 @@
 #define NPT_PROTOCOL_UNSAID        "unknown"
 #define NPT_PROTOCOL_TITLE_BYTES   32
 #define NPT_SNI_BYTES              128
-#define NPT_ALPN_BYTES             32
+#define NPT_ALPN_BYTES             64 /* "offered: " and what a proxy of Istio offers */
 #define NPT_CIPHER_BYTES           48
 #define NPT_REPORT_TLS_MAX         128
 #define NPT_NUMBER_MAX             ((UINT64_C(1) << 53) - 1)

@@ -271,7 +271,7 @@ static void histogram_from_json(struct npt_json_reader *reader, const json_t *ob
 	}
 }
 
-static json_t *tls_to_json(const struct npt_pod_summary *summary)
+json_t *npt_tls_summaries_to_json(const struct npt_pod_summary *summary)
 {
 	json_t *array = json_array();
 
@@ -330,7 +330,7 @@ json_t *npt_pod_summary_to_json(const struct npt_pod_summary *summary)
 		npt_json_set_text(unavailable, summary->unavailable[i].name,
 				  summary->unavailable[i].reason);
 	npt_json_set(object, "unavailable", unavailable);
-	npt_json_set(object, "tls", tls_to_json(summary));
+	npt_json_set(object, "tls", npt_tls_summaries_to_json(summary));
 	return object;
 }
 

@@ -12,9 +12,10 @@
 #include "lib/core/cleanup.h"
 #include "lib/core/clock.h"
 #include "lib/model/json.h"
+#include "lib/model/summary_json.h"
+#include "lib/model/task.h"
 
 #define UNAVAILABLE_MAX 40 /* names; agents of several versions may have names of their own */
-#include "lib/model/task.h"
 
 void npt_task_totals(const struct npt_task_status *status, struct npt_task_totals *totals)
 {
@@ -187,24 +188,6 @@ static json_t *degraded_json(const struct npt_pod_summary *summary)
 	return array;
 }
 
-static json_t *tls_json(const struct npt_pod_summary *summary)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < summary->tls_count; i++) {
-		const struct npt_tls_summary *tls = &summary->tls[i];
-		json_t *object = json_object();
-
-		npt_json_set_text(object, "library", tls->library);
-		npt_json_set_some_text(object, "version", tls->version);
-		npt_json_set_text(object, "coverage", npt_tls_coverage_name(tls->coverage));
-		npt_json_set_some_text(object, "why", tls->why);
-		npt_json_set_number(object, "processes", tls->processes);
-		(void)json_array_append_new(array, object);
-	}
-	return array;
-}
-
 static json_t *pod_json(const struct npt_pod_status *pod)
 {
 	json_t *object = json_object(), *cost;
@@ -227,7 +210,7 @@ static json_t *pod_json(const struct npt_pod_status *pod)
 	npt_json_set(cost, "degraded", degraded_json(pod->summary));
 	npt_json_set(object, "cost", cost);
 	if (pod->summary->tls_count > 0)
-		npt_json_set(object, "tls", tls_json(pod->summary));
+		npt_json_set(object, "tls", npt_tls_summaries_to_json(pod->summary));
 	return object;
 }
 

@@ -11,7 +11,7 @@ import time
 
 from traffic import go, run
 
-DNS, OTHER, NOBODY = 53, 18701, 18702
+DNS, OTHER, NOBODY, CHOSEN = 53, 18701, 18702, 18703
 
 
 class End:
@@ -107,6 +107,40 @@ def named_in_the_call(rng):
     return ends
 
 
+def older(rng):
+    """What the agent sees first of both ends is the answer to a question that was asked before it came."""
+    port, questions = OTHER, rng.randint(3, 20)
+    server = bound("127.0.0.1", port)
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.connect(("127.0.0.1", port))
+    client.send(b"?")
+    _, sender = server.recvfrom(65536)
+    go()
+    asks, answers = End("client", "127.0.0.1", port), End("server", "", port)
+    for number in range(questions):
+        if number:
+            client.send(bytes(number))
+            asks.sent(number)
+            answers.received(len(server.recv(65536)))
+        size = rng.randint(1, 1200)
+        server.sendto(bytes(size), sender)
+        answers.sent(size)
+        asks.received(len(client.recv(65536)))
+    return [asks.truth, answers.truth]
+
+
+def chosen_port(rng):
+    """A client that binds its port itself, as some resolvers do."""
+    count = rng.randint(3, 20)
+    server, thread, _ = serve("127.0.0.1", OTHER, count, rng)
+    client, end = bound("127.0.0.1", CHOSEN), End("client", "127.0.0.1", OTHER)
+    go()
+    for _ in range(count):
+        ask(client, end, bytes(rng.randint(0, 500)), ("127.0.0.1", OTHER))
+    thread.join()
+    return [end.truth, server.truth]
+
+
 def refused(rng):
     """Nobody listens: the next call learns of it."""
     go()
@@ -147,4 +181,4 @@ def overrun(rng):
 
 
 if __name__ == "__main__":
-    run((connected, connected6, named_in_the_call, refused, overrun))
+    run((connected, connected6, named_in_the_call, older, chosen_port, refused, overrun))

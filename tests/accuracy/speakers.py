@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One port that speaks several protocols, one connection after the other and side by side.
 
-Usage: speakers.py SEED   Says "ready", waits for a line, talks, prints the truth as JSON.
+Usage: speakers.py SEED NAME...   The first NAME is what the first connection speaks, before all others.
+Says "ready", waits for a line, talks, prints the truth as JSON.
 """
 import json
 import random
@@ -10,6 +11,8 @@ import sys
 import threading
 import time
 
+from alerts import alert, client_hello
+
 PORT = 18999
 TALKS = {
     "http1": (b"GET /things HTTP/1.1\r\nHost: there\r\n\r\n",
@@ -17,12 +20,15 @@ TALKS = {
     "redis": (b"*2\r\n$3\r\nGET\r\n$5\r\nthing\r\n", b"$5\r\nvalue\r\n"),
     "nobody's": (b"\xfe\x01gibberish\xff\xff", b"\xfe\x02more of it\xff\xff"),
 }
+REFUSED = (client_hello(), alert("handshake_failure"))
+# By whether it asked for TLS in its own words before.
+HANDSHAKES = {"tls": [REFUSED], "postgresql": [(b"\0\0\0\x08\x04\xd2\x16\x2f", b"S"), REFUSED]}
 
 
 class Truth:
     def __init__(self):
         self.lock = threading.Lock()
-        self.connections = self.asked = self.answered = self.writes = 0
+        self.connections = self.asked = self.answered = self.writes = self.handshakes_failed = 0
 
     def add(self, **counts):
         with self.lock:
@@ -48,43 +54,43 @@ def read(sock, size):
         size -= len(got)
 
 
-def answer(rng, sock, request, response, times, truth):
+def answer(rng, sock, exchanges, truth):
     with sock:
-        for _ in range(times):
+        for request, response in exchanges:
             read(sock, len(request))
             truth.add(writes=send_in_pieces(rng, sock, response), answered=len(response))
         assert sock.recv(1) == b""
 
 
-def talk(seed, listener, truth, gate):
+def talk(seed, name, listener, truth, gate):
     rng = random.Random(seed)
-    request, response = TALKS[rng.choice(list(TALKS))]
-    times = rng.randint(1, 4)
+    exchanges = HANDSHAKES.get(name) or [TALKS[name]] * rng.randint(1, 4)
     with gate:  # so that client and server are of one connection
         sock = socket.create_connection(("127.0.0.1", PORT))
         accepted, _ = listener.accept()
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server = threading.Thread(target=answer, args=(random.Random(seed + 1), accepted, request, response,
-                                                   times, truth))
+    server = threading.Thread(target=answer, args=(random.Random(seed + 1), accepted, exchanges, truth))
     server.start()
     with sock:
-        for _ in range(times):
+        for request, response in exchanges:
             if rng.random() < 0.2:
                 time.sleep(rng.uniform(0.5, 1.5))  # over the end of a window
             truth.add(writes=send_in_pieces(rng, sock, request), asked=len(request))
             read(sock, len(response))
     server.join()
-    truth.add(connections=1)
+    truth.add(connections=1, handshakes_failed=name in HANDSHAKES)
 
 
 def main():
-    rng = random.Random(int(sys.argv[1]))
+    rng, names = random.Random(int(sys.argv[1])), sys.argv[2:]
     listener = socket.create_server(("127.0.0.1", PORT), backlog=64)
     print("ready", flush=True)
     sys.stdin.readline()
     truth, gate = Truth(), threading.Lock()
+    talk(rng.randrange(1 << 30), names[0], listener, truth, gate)
     for _ in range(6):
-        threads = [threading.Thread(target=talk, args=(rng.randrange(1 << 30), listener, truth, gate))
+        threads = [threading.Thread(target=talk, args=(rng.randrange(1 << 30), rng.choice(names), listener,
+                                                       truth, gate))
                    for _ in range(8)]
         for thread in threads:
             thread.start()

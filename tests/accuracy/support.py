@@ -23,9 +23,11 @@ FAMILIES = (str(BUILD / "tests/accuracy/accuracy-families"),)
 DETOURS = (sys.executable, str(HERE / "detours.py"))
 FAILURES = (sys.executable, str(HERE / "failures.py"))
 DATAGRAMS = (sys.executable, str(HERE / "datagrams.py"))
+ALERTS = (sys.executable, str(HERE / "alerts.py"))
 TIMES = (sys.executable, str(HERE / "times.py"))
 TORTURE = (str(BUILD / "tests/accuracy/accuracy-torture"),)
-PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, TIMES, TORTURE)]
+PROGRAMS = [command[-1] for command in (TRAFFIC, FAMILIES, DETOURS, FAILURES, DATAGRAMS, ALERTS, TIMES,
+                                        TORTURE)]
 LAYERS = os.environ.get("NPT_LAYERS", "Base,Operations,Protocol")  # Base alone where the kernel has no more
 OPERATIONS = ("writes", "written", "reads", "read")
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
@@ -232,9 +234,18 @@ def sees_drops(report):
 def check_healthy(ends, duplicates):
     """No drop but duplicates, of which there are none unless the machine stalls."""
     drops = [dict(seen["drops"]) for seen in ends]
-    assert sum(each.pop("TCP_OLD_DATA", 0) + each.pop("TCP_OLD_SEQUENCE", 0) for each in drops) == duplicates
+    check_duplicates(drops, duplicates)
     assert [each for each in drops if each] == []
     assert [seen["unspecified"] for seen in ends] == [0] * len(ends)
+
+
+def check_duplicates(drops, duplicates):
+    """Takes them out of the drops, by whatever reason: one that a newer segment has overtaken is dropped
+    for its timestamp, and the kernel counts it as a duplicate only if its data were there already."""
+    old = sum(each.pop("TCP_OLD_DATA", 0) + each.pop("TCP_OLD_SEQUENCE", 0) for each in drops)
+    overtaken = sum(each.pop("TCP_RFC7323_PAWS", 0) for each in drops)
+    assert old <= duplicates <= old + overtaken
+    return overtaken
 
 
 def add_up(truths):

@@ -24,7 +24,8 @@ def check(report, truth):
     return edge
 
 
-@pytest.mark.parametrize("scenario", ["connected", "connected6", "named_in_the_call", "refused"])
+@pytest.mark.parametrize("scenario", ["connected", "connected6", "named_in_the_call", "older", "chosen_port",
+                                      "refused"])
 def test_datagrams_are_equal_to_the_truth(namespaces, scenario):
     truths, report = measure(namespaces.near, scenario, program=DATAGRAMS)
     for truth in truths:

@@ -134,6 +134,22 @@ const struct npt_protocol_sample npt_protocol_others[] = {
 	  .near = NPT_PROTOCOL_KAFKA,
 	  .messages = { NPT_CLIENT_ALL("\0\0\0\x0e\0\x03\0\x01\0\0\0\x09\xff\xff\0\0\0\0"),
 			NPT_SERVER(100, "\0\0\0\x60\0\0\0\x0a\0\0\0\x01\0\0\0\x01") } },
+	{ .name = "Not a PROXY header: in the middle of a connection",
+	  .later = true,
+	  .via = NPT_PROTOCOL_HTTP1, /* from the second line on it is */
+	  .messages = { NPT_CLIENT_ALL("PROXY TCP4 10.0.0.1 10.0.0.2 56324 443\r\n"
+				       "GET / HTTP/1.1\r\nHost: a\r\n\r\n") } },
+	{ .name = "Not QUIC: a client's first datagram is padded",
+	  .datagram = true,
+	  .via = NPT_PROTOCOL_QUIC, /* of another side, and later, it may be so short */
+	  .messages = { NPT_CLIENT(60,
+				   "\xc0\0\0\0\x01\x08" ZEROS_8 "\0\0\x2d\0\0\0\0" ZEROS_16) } },
+	{ .name = "Not FastCGI: a role that nobody has",
+	  .near = NPT_PROTOCOL_FASTCGI,
+	  .messages = { NPT_CLIENT_ALL("\x01\x01\0\x01\0\x08\0\0\0\x04\0\0\0\0\0\0") } },
+	{ .name = "Not Thrift: a server that calls",
+	  .via = NPT_PROTOCOL_THRIFT, /* if it is not known who is the server */
+	  .messages = { NPT_SERVER_ALL("\x80\x01\0\x01\0\0\0\x04ping\0\0\0\0\0") } },
 	{ .name = "Memberlist",
 	  .messages = { NPT_CLIENT(90, "\x06\x83\xa5Nodes\x01\xacUserStateLen\0"),
 			NPT_SERVER(90, "\x06\x83\xa5Nodes\x01\xacUserStateLen\0") } },

@@ -98,6 +98,11 @@ const struct npt_protocol_sample npt_protocol_specified[] = {
 	  .messages = { NPT_CLIENT(248, "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x0a\0\0\x01\x0a\0\0\x02"
 					"\xdc\x04\x01\xbb" CLIENT_HELLO),
 			NPT_SERVER(1208, SERVER_HELLO) } },
+	{ .name = "PROXY 2, HTTP/1 that nobody answers",
+	  .protocol = NPT_PROTOCOL_HTTP1,
+	  .messages = { NPT_CLIENT_ALL("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x0a\0\0\x01\x0a\0\0\x02"
+				       "\xdc\x04\x01\xbb"
+				       "GET / HTTP/1.1\r\nHost: a\r\n\r\n") } },
 	{ .name = "PROXY 2, IPv6 and more, a server that speaks first",
 	  .protocol = NPT_PROTOCOL_SMTP,
 	  .messages = { NPT_CLIENT(64,

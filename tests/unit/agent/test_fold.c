@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "bpf/protocol.h"
 #include "tests/support/test.h"
 
 static void name_reason(const void *context, uint32_t reason, char *out, size_t size_bytes)
@@ -192,7 +193,132 @@ static void gauges_are_as_they_are_and_turned_away_connects_are_counted(void)
 	}
 }
 
+static void a_label_says_protocol_confidence_and_tls(void)
+{
+	static const struct {
+		uint32_t label;
+		const char *protocol;
+		uint32_t permille;
+		enum npt_tls tls;
+	} cases[] = {
+		{ 0, "unknown", 0, NPT_TLS_UNKNOWN },
+		{ NPT_LABEL(NPT_PROTOCOL_HTTP2, NPT_BPF_TLS_NO, 90), "http2", 900, NPT_TLS_NO },
+		{ NPT_LABEL(NPT_PROTOCOL_REDIS, NPT_BPF_TLS_YES, 100) | NPT_LABEL_FINAL, "redis",
+		  1000, NPT_TLS_YES },
+		{ NPT_LABEL(NPT_PROTOCOL_UNKNOWN, NPT_BPF_TLS_YES, 0), "unknown", 0, NPT_TLS_YES },
+		/* Nobody's numbers. */
+		{ NPT_LABEL(NPT_PROTOCOL_COUNT, NPT_BPF_TLS_NO, 50), "unknown", 500, NPT_TLS_NO },
+		{ NPT_LABEL(255, 255, 10), "unknown", 100, NPT_TLS_UNKNOWN },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		struct npt_bpf_speech seen = { 0 }, now = { .label = cases[i].label };
+		struct npt_edge delta = { 0 };
+
+		NPT_CHECK_INT(npt_fold_speech(&seen, &now, &delta), cases[i].label != 0);
+		NPT_CHECK_STR(delta.protocol, cases[i].protocol);
+		NPT_CHECK_INT(delta.protocol_confidence_permille, cases[i].permille);
+		NPT_CHECK_INT(delta.tls, cases[i].tls);
+		delta = (struct npt_edge){ 0 };
+		NPT_CHECK(!npt_fold_speech(&seen, &now, &delta)); /* it was told */
+		NPT_CHECK_STR(delta.protocol, cases[i].protocol); /* and stays */
+	}
+}
+
+static void connections_that_move_are_open_where_they_are(void)
+{
+	struct npt_bpf_slot seen = { 0 }, left = { .opened = 3, .closed = 1 }, entered = { 0 };
+	struct npt_bpf_speech seen_speech = { 0 }, speech = { .moved_out = 2 };
+	struct npt_edge delta = { 0 };
+
+	(void)npt_fold_advance(&seen, &left, &names, &delta);
+	NPT_CHECK(npt_fold_speech(&seen_speech, &speech, &delta));
+	NPT_CHECK_INT(delta.connections.open, 0);
+	NPT_CHECK_INT(delta.connections.moved_out, 2);
+	NPT_CHECK_INT(delta.connections.moved_in, 0);
+	(void)npt_fold_advance(&seen, &left, &names, &delta);
+	NPT_CHECK(!npt_fold_speech(&seen_speech, &speech, &delta));
+	NPT_CHECK_INT(delta.connections.moved_out, 0);
+
+	seen = (struct npt_bpf_slot){ 0 };
+	seen_speech = (struct npt_bpf_speech){ 0 };
+	speech = (struct npt_bpf_speech){ .moved_in = 2 };
+	entered.closed = 1;
+	(void)npt_fold_advance(&seen, &entered, &names, &delta);
+	NPT_CHECK(npt_fold_speech(&seen_speech, &speech, &delta));
+	NPT_CHECK_INT(delta.connections.open, 1);
+	NPT_CHECK_INT(delta.connections.moved_in, 2);
+	NPT_CHECK_INT(delta.connections.moved_out, 0);
+	(void)npt_fold_advance(&seen, &entered, &names, &delta);
+	NPT_CHECK(npt_fold_speech(&seen_speech, &speech, &delta)); /* one is open */
+	NPT_CHECK_INT(delta.connections.moved_in, 0);
+	/* Closed here and read before its coming is: none is open, not a huge number. */
+	entered.closed = 3;
+	(void)npt_fold_advance(&seen, &entered, &names, &delta);
+	NPT_CHECK(!npt_fold_speech(&seen_speech, &speech, &delta));
+	NPT_CHECK_INT(delta.connections.open, 0);
+}
+
+static void calls_of_tls_libraries_are_differences(void)
+{
+	struct npt_bpf_speech seen = { 0 }, now = {
+		.tls_writes = 2, .tls_written_bytes = 300, .tls_reads = 5, .tls_read_bytes = 7000
+	};
+	struct npt_edge delta = { 0 };
+
+	NPT_CHECK(npt_fold_speech(&seen, &now, &delta));
+	NPT_CHECK_INT(delta.tls_calls.writes, 2);
+	NPT_CHECK_INT(delta.tls_calls.written_bytes, 300);
+	NPT_CHECK_INT(delta.tls_calls.reads, 5);
+	NPT_CHECK_INT(delta.tls_calls.read_bytes, 7000);
+	now.tls_reads = 6;
+	now.tls_read_bytes = 7001;
+	NPT_CHECK(npt_fold_speech(&seen, &now, &delta));
+	NPT_CHECK_INT(delta.tls_calls.writes, 0);
+	NPT_CHECK_INT(delta.tls_calls.written_bytes, 0);
+	NPT_CHECK_INT(delta.tls_calls.reads, 1);
+	NPT_CHECK_INT(delta.tls_calls.read_bytes, 1);
+	NPT_CHECK(!npt_fold_speech(&seen, &now, &delta));
+	now.tls_writes = 3;
+	NPT_CHECK(npt_fold_speech(&seen, &now, &delta));
+}
+
+/* A slot that is another edge's by now is read with a seen of its own; until then no number is
+ * huge. */
+static void what_steps_back_is_held(void)
+{
+	struct npt_bpf_speech seen = { 0 }, full = { .moved_in = 9,
+						     .moved_out = 8,
+						     .tls_writes = 7,
+						     .tls_written_bytes = 600,
+						     .tls_reads = 5,
+						     .tls_read_bytes = 400 };
+	const struct npt_bpf_speech empty = { 0 }, again = { .moved_in = 10, .tls_reads = 6 };
+	struct npt_edge delta = { 0 };
+
+	(void)npt_fold_speech(&seen, &full, &delta);
+	delta = (struct npt_edge){ 0 };
+	NPT_CHECK(!npt_fold_speech(&seen, &empty, &delta));
+	NPT_CHECK_INT(delta.connections.open, 0);
+	NPT_CHECK_INT(delta.connections.moved_in + delta.connections.moved_out, 0);
+	NPT_CHECK_INT(delta.tls_calls.writes + delta.tls_calls.written_bytes, 0);
+	NPT_CHECK_INT(delta.tls_calls.reads + delta.tls_calls.read_bytes, 0);
+	NPT_CHECK(npt_fold_speech(&seen, &again, &delta));
+	NPT_CHECK_INT(delta.connections.moved_in, 1);
+	NPT_CHECK_INT(delta.connections.moved_out, 0);
+	NPT_CHECK_INT(delta.tls_calls.reads, 1);
+	seen = empty;
+	delta = (struct npt_edge){ 0 };
+	NPT_CHECK(npt_fold_speech(&seen, &again, &delta));
+	NPT_CHECK_INT(delta.connections.moved_in, 10);
+	NPT_CHECK_INT(delta.tls_calls.reads, 6);
+}
+
 static const struct npt_test tests[] = {
+	NPT_TEST(a_label_says_protocol_confidence_and_tls),
+	NPT_TEST(connections_that_move_are_open_where_they_are),
+	NPT_TEST(calls_of_tls_libraries_are_differences),
+	NPT_TEST(what_steps_back_is_held),
 	NPT_TEST(what_a_sender_waited_for_adds_up_to_its_connections_time),
 	NPT_TEST(resets_have_names_by_direction),
 	NPT_TEST(a_slots_opening_is_connect_or_accept_by_its_role),

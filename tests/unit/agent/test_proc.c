@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -56,8 +57,32 @@ static void opens_its_own_namespace_and_knows_others_for_what_they_are(void)
 	NPT_CHECK_STR(err.text, "there is no process 2147483647");
 }
 
+static void a_process_runs_until_it_ends(void)
+{
+	int go[2];
+	pid_t pid;
+
+	NPT_CHECK(pipe(go) == 0);
+	pid = fork();
+	if (pid == 0) {
+		char byte;
+
+		(void)close(go[1]);
+		_exit(read(go[0], &byte, 1) < 0);
+	}
+	NPT_CHECK(npt_proc_is_running((uint32_t)getpid()));
+	NPT_CHECK(npt_proc_is_running((uint32_t)pid));
+	(void)close(go[1]);
+	(void)close(go[0]);
+	NPT_CHECK(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT) == 0);
+	NPT_CHECK(!npt_proc_is_running((uint32_t)pid)); /* a zombie */
+	NPT_CHECK(waitpid(pid, NULL, 0) == pid);
+	NPT_CHECK(!npt_proc_is_running((uint32_t)pid));
+}
+
 static const struct npt_test tests[] = {
 	NPT_TEST(reads_container_and_pod_from_control_group_paths),
+	NPT_TEST(a_process_runs_until_it_ends),
 	NPT_TEST(opens_its_own_namespace_and_knows_others_for_what_they_are),
 };
 NPT_TEST_MAIN(tests)

@@ -129,6 +129,42 @@ static void the_last_edge_counts(void)
 	npt_test_events_done(&events);
 }
 
+/* The hello is told before what it says moves its connection to an edge of TLS. */
+static void what_a_hello_says_goes_where_its_connection_goes(void)
+{
+	npt_auto(npt_tls_handshakes_free) struct npt_tls_handshakes *table =
+		npt_tls_handshakes_new(16);
+	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
+	const struct npt_test_tls_options options = { .sni = "server" };
+	const struct npt_test_telling telling = { .connection = 1, .slot = 3 };
+	struct npt_test_events events;
+
+	make(&options, &telling, &events);
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	edge->tls = NPT_TLS_NO;
+	NPT_CHECK(!npt_tls_handshakes_take(table, 3, edge));
+	events.events[0].kind = NPT_TLS_CLOSED;
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	NPT_CHECK(npt_tls_handshakes_take(table, 3, edge)); /* counts, but no facts */
+	NPT_CHECK_INT(edge->handshakes.failed, 1);
+	NPT_CHECK_STR(edge->tls_facts.sni, "");
+	events.events[0].connection = 2;
+	events.events[0].kind = NPT_TLS_RECORD;
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	events.events[0].kind = NPT_TLS_CLOSED;
+	events.events[0].slot = 4;
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	edge->tls = NPT_TLS_YES;
+	NPT_CHECK(npt_tls_handshakes_take(table, 4, edge));
+	NPT_CHECK_STR(edge->tls_facts.sni, "server");
+	NPT_CHECK_INT(edge->handshakes.failed, 1);
+	/* The port's first connection may ask for TLS yet: then they are its own. */
+	NPT_CHECK(npt_tls_handshakes_take(table, 3, edge));
+	NPT_CHECK_STR(edge->tls_facts.sni, "server");
+	NPT_CHECK_INT(edge->handshakes.failed, 0);
+	npt_test_events_done(&events);
+}
+
 static void a_slot_that_is_forgotten_has_nothing(void)
 {
 	npt_auto(npt_tls_handshakes_free) struct npt_tls_handshakes *table =
@@ -280,6 +316,48 @@ static void the_oldest_connection_makes_room(void)
 	npt_test_events_done(&events);
 }
 
+/* A reset overtakes what is then read: of a connection that is known, and for a while only. */
+static void an_alert_is_read_after_the_close(void)
+{
+	npt_auto(npt_tls_handshakes_free) struct npt_tls_handshakes *table =
+		npt_tls_handshakes_new(16);
+	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
+	npt_auto_free struct npt_bpf_tls_event *alert = npt_alloc(1, sizeof(*alert));
+	const struct npt_test_tls_options options = { .sni = "server" };
+	const struct npt_test_telling telling = { .connection = 1, .slot = 2, .at_server = true };
+	struct npt_test_events events;
+	uint64_t closed_ns;
+
+	make(&options, &telling, &events);
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	events.events[0].kind = NPT_TLS_CLOSED;
+	(void)npt_tls_handshakes_add(table, &events.events[0]);
+	closed_ns = events.events[0].time_ns;
+	npt_tls_handshakes_settle(table, closed_ns + NPT_TLS_SETTLE_NS - 1);
+	NPT_CHECK(npt_tls_handshakes_take(table, 2, edge));
+	NPT_CHECK_INT(edge->handshakes.failed, 1);
+	*alert = (struct npt_bpf_tls_event){ .connection = 1,
+					     .time_ns = closed_ns + 1,
+					     .slot = 2,
+					     .record_bytes = 2,
+					     .version = 0x0303,
+					     .type = 21,
+					     .from = NPT_FROM_CLIENT,
+					     .captured_bytes = 2,
+					     .bytes = { 2, 48 } };
+	(void)npt_tls_handshakes_add(table, alert);
+	NPT_CHECK(npt_tls_handshakes_take(table, 2, edge));
+	NPT_CHECK_INT(edge->handshakes.failed, 0); /* it was counted */
+	NPT_CHECK_STR(edge->handshakes.alerts_received[0].name, "unknown_ca");
+	NPT_CHECK_INT(edge->handshakes.alerts_received[0].count, 1);
+	npt_tls_handshakes_settle(table, closed_ns + 1 + NPT_TLS_SETTLE_NS);
+	(void)npt_tls_handshakes_add(table, alert);
+	alert->connection = 2;
+	(void)npt_tls_handshakes_add(table, alert);
+	NPT_CHECK(!npt_tls_handshakes_take(table, 2, edge));
+	npt_test_events_done(&events);
+}
+
 static void what_no_kernel_tells_is_counted(void)
 {
 	npt_auto(npt_tls_handshakes_free) struct npt_tls_handshakes *table =
@@ -309,11 +387,13 @@ int main(int argc, char **argv)
 		NPT_TEST(an_edge_gets_what_is_new),
 		NPT_TEST(failures_keep_the_facts_of_what_went_well),
 		NPT_TEST(the_last_edge_counts),
+		NPT_TEST(what_a_hello_says_goes_where_its_connection_goes),
 		NPT_TEST(a_slot_that_is_forgotten_has_nothing),
 		NPT_TEST(inner_protocols_are_told_once_they_are_known),
 		NPT_TEST(a_handshake_that_waits_is_settled),
 		NPT_TEST(nothing_is_settled_for_an_edge_that_is_forgotten),
 		NPT_TEST(the_oldest_connection_makes_room),
+		NPT_TEST(an_alert_is_read_after_the_close),
 		NPT_TEST(what_no_kernel_tells_is_counted),
 	};
 	int r;
