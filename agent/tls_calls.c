@@ -241,7 +241,7 @@ static void look(struct npt_tls_calls *calls, struct process *process)
 		changed = compare(calls, process, count);
 	if (changed)
 		npt_tls_programs_learn(calls->programs, process->pid, calls->found, count);
-	if ((changed || r < 0) && !npt_proc_is_running(process->pid)) {
+	if ((changed || process->count == 0) && !npt_proc_is_running(process->pid)) {
 		say_ended(process);
 		detach(calls, process);
 	}

@@ -133,7 +133,7 @@ static __noinline int npt_tls_plaintext(struct npt_tls_session *session, __u64 b
 	if (protocol != NPT_PROTOCOL_UNKNOWN && protocol != NPT_PROTOCOL_TLS)
 		session->heard =
 			NPT_LABEL(protocol, NPT_BPF_TLS_YES, dialog->classified.confidence) |
-			(dialog->classified.final ? NPT_LABEL_FINAL : 0);
+			NPT_LABEL_READ | (dialog->classified.final ? NPT_LABEL_FINAL : 0);
 	return 0;
 }
 

@@ -98,7 +98,8 @@ static uint32_t renamed(uint32_t label, uint32_t protocol, uint32_t confidence_p
 {
 	uint32_t now = NPT_LABEL_PROTOCOL(label);
 
-	if (NPT_LABEL_TLS(label) != NPT_BPF_TLS_YES || (label & NPT_LABEL_FINAL) || now == protocol)
+	if (NPT_LABEL_TLS(label) != NPT_BPF_TLS_YES ||
+	    (label & (NPT_LABEL_FINAL | NPT_LABEL_READ)) || now == protocol)
 		return 0;
 	if (now == NPT_PROTOCOL_UNKNOWN)
 		return NPT_LABEL(protocol, NPT_BPF_TLS_YES, confidence_percent);

@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 pytest.register_assert_rewrite("tls_world")
 
-from tls_world import (AFTER, BEFORE, DOWNLOADS, HAS_LAYER_TLS, PEERS, REQUESTS, Scene, World,  # noqa: E402
+from tls_world import (AFTER, BEFORE, DOWNLOADS, PEERS, REQUESTS, Scene, World,  # noqa: E402
                        needs_root, play)
 
 pytestmark = needs_root
@@ -60,7 +60,7 @@ CASES = [pytest.param(scene, order, id=f"{scene.name}-{order}") for scene in SCE
 @functools.cache
 def result_of(scene, order):
     with tempfile.TemporaryDirectory() as folder, World(pathlib.Path(folder)) as world:
-        return play(world, scene, order)
+        return play(world, scene, order, slowly=True)
 
 
 def total(edges, *path):
@@ -115,7 +115,7 @@ def test_a_line_says_what_is_spoken_on_it(scene, order):
     handshake = sees_handshake(scene, order)
     for role in ("server", "client"):
         edges = result.edges(role)
-        full = HAS_LAYER_TLS and PEERS[getattr(scene, role)].uses.coverage == "full"
+        full = has_calls(result, role)
         # Of an older connection it is known once both sides have sent, or by the library's calls.
         assert {edge["tls"] for edge in edges} <= ({"yes"} if full or handshake else {"yes", "unknown"})
         seen = {edge["protocol"] for edge in edges}
@@ -134,13 +134,15 @@ def test_a_line_says_what_is_spoken_on_it(scene, order):
             assert {edge.get("cipher", "") for edge in edges} == {told["cipher"]}
 
 
-# One case of each until libraries' calls are seen; then all of CASES.
-NOT_YET = pytest.mark.xfail(strict=True, reason="the layer TLS is not in this version")
-FULL = [case for case in CASES if case.values[0].client == "c"][:1]
+def has_calls(result, role):
+    """Whether calls of this end's library were there to be seen: not of a program that has made its one
+    request before probes can be set, nor of a download that pauses."""
+    peer = PEERS[getattr(result.scene, role)]
+    brief = result.scene.client in DOWNLOADS or dict(result.scene.client_options).get("once")
+    return peer.uses.coverage == "full" and not (brief and (role == "client" or result.order == BEFORE))
 
 
-@NOT_YET
-@pytest.mark.parametrize("scene, order", FULL)
+@pytest.mark.parametrize("scene, order", CASES)
 def test_a_process_says_what_is_seen_of_its_tls(scene, order):
     result = result_of(scene, order)
     for role, pids in (("server", result.server_pids), ("client", result.client_pids)):
@@ -152,19 +154,42 @@ def test_a_process_says_what_is_seen_of_its_tls(scene, order):
             assert any(re.fullmatch(uses.library, line["library"]) and
                        re.fullmatch(uses.coverage, line["coverage"]) and
                        re.search(uses.version, line["version"]) and
-                       re.search(uses.why, line.get("why", "")) for line in lines), lines
+                       re.search(uses.why, line.get("why", "")) for line in lines) or \
+                is_brief(result, role, lines), lines
 
 
-@NOT_YET
-@pytest.mark.parametrize("scene, order", FULL)
+def is_brief(result, role, lines):
+    """It ended before anything could be set."""
+    return not has_calls(result, role) and result.order == AFTER and \
+        all(line["coverage"] == "metadata" and "it ended before" in line["why"] for line in lines)
+
+
+def check_calls(end, edges, new):
+    """What of the program's own counts was seen. Of a process that has just come the first request may be
+    missing; a read that was under way is; no count is ever too high."""
+    seen = tls_calls(edges)
+    for key, wanted in end["tls"].items():
+        if wanted is None:
+            continue
+        missed = wanted - seen[key]
+        assert missed >= 0, (key, wanted, seen)
+        requests = new + (key in ("reads", "read"))
+        assert missed * REQUESTS <= wanted * requests, (key, wanted, seen)
+
+
+@pytest.mark.parametrize("scene, order", CASES)
 def test_calls_of_a_tls_library_are_counted_as_the_program_counts_them(scene, order):
     result = result_of(scene, order)
     for role, ends in (("server", result.server_ends), ("client", result.client_ends)):
-        full = PEERS[getattr(scene, role)].uses.coverage == "full"
         for end in ends:
-            if not end["tls"] or not full:
-                continue
             edges = [edge for edge in result.edges(role) if edge["process"]["pid"] == end["pid"]]
-            wanted = {key: value for key, value in end["tls"].items() if value is not None}
-            seen = tls_calls(edges)
-            assert {key: seen[key] for key in wanted} == wanted
+            if end["tls"] and has_calls(result, role):
+                check_calls({**end, "tls": known(end["tls"], getattr(scene, role))}, edges, sees_handshake(scene, order))
+            elif PEERS[getattr(scene, role)].uses.coverage != "full":
+                assert not any("tlsCalls" in edge for edge in edges)
+
+
+def known(counts, peer):
+    """Reads of Go are not counted: its stacks move."""
+    return {key: None if peer.startswith("go") and key.startswith("read") else value
+            for key, value in counts.items()}

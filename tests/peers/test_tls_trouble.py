@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 pytest.register_assert_rewrite("tls_world")
 
 import tls_attach_load  # noqa: E402
-from tls_world import (AFTER, BUILT, HAS_LAYER_TLS, PEERS, PORT, PYTHON, REQUESTS, SOURCES,  # noqa: E402
+from tls_world import (AFTER, BUILT, PEERS, PORT, PYTHON, REQUESTS, SOURCES,  # noqa: E402
                        OPENSSL3, Peer, Running, Scene, TlsAgent, World, needs_root, own, play)
 
 from support import SEED  # noqa: E402
@@ -100,8 +100,6 @@ def test_a_library_may_be_replaced_while_it_is_used(world, when):
         if agent:
             agent.end()
         del PEERS[peer.name]
-    if not HAS_LAYER_TLS:
-        return
     for pid in (first["pid"], last["pid"]):
         lines = [line for line in lines_of(report, pid) if line["library"] == "OpenSSL"]
         assert lines, report["tls"]
@@ -164,8 +162,6 @@ def test_a_library_that_is_none_spoils_nothing(world):
     assert result.server_ends[0]["requests"] == REQUESTS
     client = result.client_ends[0]
     assert sent_by(result.report, client["pid"], "client") == client["wire"]["sent"]
-    if not HAS_LAYER_TLS:
-        return
     lines = lines_of(result.report, result.server_ends[0]["pid"])
     real = [line for line in lines if line["library"] == "OpenSSL" and line["version"].startswith("3")]
     assert [line["coverage"] for line in real] == ["full"], lines

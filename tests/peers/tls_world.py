@@ -23,8 +23,6 @@ sys.path.insert(0, str(HERE.parent / "accuracy"))
 
 from support import AGENT, Agent, Program, ip, needs_root  # noqa: E402,F401
 
-# Calls of libraries are not seen by this version: until they are, what needs them is not asked for.
-HAS_LAYER_TLS = False
 LAYERS = os.environ.get("NPT_TLS_LAYERS", "Base,Operations,Protocol,TLS")
 CACHE = pathlib.Path(os.environ.get("NPT_CACHE") or
                      pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "npt")
@@ -36,6 +34,7 @@ NAME = "peer.test"  # what certificates are for; 127.0.0.1 in the namespace
 PORT = 18443
 # Downloads that go on: more than what buffers take, so that the server goes on, too.
 SLOW_BYTES, SLOW_SECONDS = 64000000, 1
+PROBES_SECONDS = 0.5
 START_SECONDS, ANSWER_SECONDS = 30, 60
 
 
@@ -158,7 +157,7 @@ OPENSSL3 = Uses("OpenSSL", "full", r"3\.")
 GNUTLS = Uses("GnuTLS", "full", r"3\.")
 GO = Uses("Go crypto/tls", "full", r"(go)?1\.")
 JAVA = Uses("JSSE", "metadata", why=r"(?i)java|jsse|jit")
-RUSTLS = Uses("rustls", "full")
+RUSTLS = Uses("rustls", "metadata", why="which connection a call belongs to")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -478,6 +477,13 @@ class Running:
                 assert data, f"{self.peer.name} ended"
                 missing -= data.count(b"x")  # bodies are of nothing else, heads have none
 
+    def act_slowly(self):
+        """One request at a time; after the first one the agent has the time that it needs to set probes
+        in a process that has just come."""
+        for i in range(REQUESTS):
+            self.act()
+            time.sleep(PROBES_SECONDS if i == 0 else 0)
+
     def act(self):
         """A client's requests."""
         if self.peer.ours:
@@ -526,16 +532,18 @@ def nginx_truth(world):
     return list(ends.values()), last
 
 
-def play(world, scene, order):
-    """Runs a scene; the Result."""
+def play(world, scene, order, slowly=False):
+    """Runs a scene; the Result. slowly: programs that have just come make one request and wait for probes."""
     with contextlib.suppress(FileNotFoundError):
         (world.folder / "access.log").unlink()
     agent = None
     held = order == BEFORE
     slow = held and scene.client in DOWNLOADS
+    brief = scene.client in DOWNLOADS or dict(scene.client_options).get("once")
+    slowly &= not brief and (not held or dict(scene.client_options).get("hold") == 0)
     size = SLOW_BYTES if slow else scene.size
     server_options = {"size": size, **dict(scene.server_options)}
-    client_options = {"size": size, "requests": 1 if slow else REQUESTS, **({"hold": 1} if held else {}),
+    client_options = {"size": size, "requests": 1 if slow or slowly else REQUESTS, **({"hold": 1} if held else {}),
                       **dict(scene.client_options)}
     try:
         if not held:
@@ -548,7 +556,7 @@ def play(world, scene, order):
             agent = TlsAgent("--netns", f"/run/netns/{world.namespace}")
         server.mark()
         client_pids = client.pids()
-        client.act()
+        (client.act_slowly if slowly else client.act)()
         if client_options.get("fails"):
             server.wait_failed()
         client_ends, server_ends = client.tell(), server.tell()
