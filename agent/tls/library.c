@@ -249,7 +249,8 @@ static void take_versions(struct collection *all)
 		struct npt_tls_found *found = &all->found[i];
 		size_t chosen = all->parts.count == 1 ? 0 : NPT_TLS_PROCESS_LIBRARIES;
 
-		if (found->library.kind != NPT_TLS_OPENSSL || found->library.version[0])
+		if (found->library.kind != NPT_TLS_OPENSSL || found->library.version[0] ||
+		    found->library.function_count == 0) /* whatever that file is */
 			continue;
 		for (size_t j = 0; j < all->parts.count; j++)
 			if (same_folder(found->path, all->parts.part[j].path))
