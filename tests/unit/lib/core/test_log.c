@@ -24,8 +24,7 @@ static void says_what_they_can_be(void)
 	struct npt_error err = NPT_ERROR_NONE;
 
 	NPT_CHECK_INT(npt_log_options_parse("loud", "text", &level, &err), -EINVAL);
-	NPT_CHECK_STR(err.text,
-		      "--log-level loud is not a level: error, warning, info or debug");
+	NPT_CHECK_STR(err.text, "--log-level loud is not a level: error, warning, info or debug");
 	NPT_CHECK_INT(npt_log_options_parse("", "text", &level, &err), -EINVAL);
 	NPT_CHECK_INT(npt_log_options_parse("debug", "xml", &level, &err), -EINVAL);
 	NPT_CHECK_STR(err.text, "--log-format xml is neither text nor json");
