@@ -15,6 +15,7 @@
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
 #include "lib/model/finding.h"
+#include "lib/model/hops.h"
 #include "lib/model/report_protobuf.h"
 
 #define DRAIN_NS (20 * NPT_NS_PER_SECOND)
@@ -382,6 +383,7 @@ static void describe_pod(struct npt_assigned *assigned, struct pod_run *pod,
 	total = npt_recording_total(pod->recording);
 	npt_names_apply(assigned->tools.names, total, npt_clock_monotonic_ns());
 	npt_measure_describe(assigned->tools.measure, pod->scope, total);
+	npt_hops_link(total);
 	npt_findings_set(total);
 	npt_summary_of_report(total, summary);
 	summary->windows = npt_recording_sequence(pod->recording);

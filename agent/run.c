@@ -25,6 +25,7 @@
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
 #include "lib/model/finding.h"
+#include "lib/model/hops.h"
 #include "lib/net/digest.h"
 
 #define TABLE_BYTES_MAX (1024 * 1024)
@@ -60,6 +61,7 @@ static void print_json(struct run *run, struct npt_report *report)
 	npt_auto_free char *line = NULL;
 
 	npt_measure_describe(run->measure, run->scope, report);
+	npt_hops_link(report);
 	npt_findings_set(report);
 	line = npt_report_to_json(report);
 	if (printf("%s\n", line) < 0 || fflush(stdout) != 0)
@@ -90,6 +92,7 @@ static void print_table(struct run *run, bool last)
 	if (!live && !last)
 		return;
 	npt_measure_describe(run->measure, run->scope, total);
+	npt_hops_link(total);
 	npt_findings_set(total);
 	if (live)
 		(void)npt_buffer_append_text(&out, "\033[H\033[2J");

@@ -53,8 +53,8 @@ static void summarize_edge(const struct npt_edge *edge, struct npt_edge_summary 
 	out->peer = edge->peer;
 	memcpy(out->transport, edge->transport, sizeof(out->transport));
 	out->label = edge->label;
-	memcpy(out->protocol, edge->protocol, sizeof(out->protocol));
-	out->protocol_confidence_permille = edge->protocol_confidence_permille;
+	memcpy(out->protocol, npt_edge_protocol(edge), sizeof(out->protocol));
+	out->protocol_confidence_permille = npt_edge_protocol_confidence_permille(edge);
 	out->tls = edge->tls;
 	memcpy(out->tls_version, edge->tls_facts.version, sizeof(out->tls_version));
 	memcpy(out->sni, edge->tls_facts.sni, sizeof(out->sni));

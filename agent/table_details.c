@@ -139,21 +139,27 @@ static void render_fact(const char *name, const char *text, struct npt_buffer *o
 
 static void render_label(const struct npt_edge *edge, struct npt_buffer *out)
 {
+	uint32_t permille = npt_edge_protocol_confidence_permille(edge);
 	char title[NPT_PROTOCOL_TITLE_BYTES];
+	bool known = npt_protocol_is_known(npt_edge_protocol(edge));
 
-	if (!npt_protocol_is_known(edge->protocol) && edge->tls != NPT_TLS_YES)
+	if (!known && edge->tls != NPT_TLS_YES)
 		return;
 	npt_edge_protocol_title(edge, title);
 	(void)npt_buffer_appendf(out, "  protocol   %s", title);
-	if (npt_protocol_is_known(edge->protocol))
-		(void)npt_buffer_appendf(out, " (confidence %u.%03u)",
-					 edge->protocol_confidence_permille / 1000,
-					 edge->protocol_confidence_permille % 1000);
+	if (known)
+		(void)npt_buffer_appendf(out, " (confidence %u.%03u%s)", permille / 1000,
+					 permille % 1000,
+					 npt_edge_is_named_by_hop(edge) ? ", by its hop" : "");
 	render_fact("TLS", edge->tls_facts.version, out);
 	render_fact("cipher", edge->tls_facts.cipher, out);
 	render_fact("SNI", edge->tls_facts.sni, out);
 	render_fact("ALPN", edge->tls_facts.alpn, out);
 	(void)npt_buffer_append_text(out, "\n");
+	if (edge->hop.name[0])
+		(void)npt_buffer_appendf(out, "  hop        %s with %s[%u], port %u\n",
+					 edge->hop.protocol, edge->hop.process, edge->hop.pid,
+					 edge->hop.port);
 }
 
 static void render_tls(const struct npt_edge *edge, struct npt_buffer *out)

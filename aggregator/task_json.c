@@ -17,6 +17,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/buffer.h"
 #include "lib/model/finding.h"
+#include "lib/model/hops.h"
 #include "lib/model/report_merge.h"
 
 #define REPORT_BYTES_MAX (64UL * 1024 * 1024)
@@ -123,6 +124,7 @@ static void end_stream(struct sum *sum)
 static void end_pod(struct sum *sum)
 {
 	if (sum->pod) {
+		npt_hops_link(sum->pod);
 		npt_findings_set(sum->pod);
 		add_edges(sum, sum->pod);
 	}
@@ -240,6 +242,7 @@ static int add_to_page(void *context, uint64_t id, struct npt_report *window)
 		page->more = true;
 		return 1;
 	}
+	npt_hops_link(window);
 	npt_findings_set(window);
 	text = npt_report_to_json(window);
 	if (page->count > 0)

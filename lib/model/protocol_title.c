@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/core/cleanup.h"
+#include "lib/model/hops.h"
 #include "lib/model/report.h"
 
 static const struct {
@@ -45,6 +46,22 @@ bool npt_protocol_is_known(const char *protocol)
 	return protocol[0] != '\0' && strcmp(protocol, NPT_PROTOCOL_UNSAID) != 0;
 }
 
+bool npt_edge_is_named_by_hop(const struct npt_edge *edge)
+{
+	return !npt_protocol_is_known(edge->protocol) && edge->hop.name[0];
+}
+
+const char *npt_edge_protocol(const struct npt_edge *edge)
+{
+	return npt_edge_is_named_by_hop(edge) ? edge->hop.name : edge->protocol;
+}
+
+uint32_t npt_edge_protocol_confidence_permille(const struct npt_edge *edge)
+{
+	return npt_edge_is_named_by_hop(edge) ? NPT_HOPS_CONFIDENCE
+					      : edge->protocol_confidence_permille;
+}
+
 void npt_protocol_title(const char *protocol, enum npt_tls tls, const char *transport,
 			char title_ret[static NPT_PROTOCOL_TITLE_BYTES])
 {
@@ -68,5 +85,5 @@ void npt_protocol_title(const char *protocol, enum npt_tls tls, const char *tran
 void npt_edge_protocol_title(const struct npt_edge *edge,
 			     char title_ret[static NPT_PROTOCOL_TITLE_BYTES])
 {
-	npt_protocol_title(edge->protocol, edge->tls, edge->transport, title_ret);
+	npt_protocol_title(npt_edge_protocol(edge), edge->tls, edge->transport, title_ret);
 }

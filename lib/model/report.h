@@ -228,6 +228,17 @@ struct npt_edge {
 		uint32_t confidence_permille;
 		char text[NPT_TEXT_BYTES];
 	} finding;
+	/*
+	 * Of an edge with TLS: the plain hop of the same process that has the same messages. Set by
+	 * npt_hops_link(); never merged, never on the wire. All 0 where none is linked.
+	 */
+	struct {
+		char name[NPT_PROTOCOL_BYTES];     /* what is inside of the TLS by it */
+		char protocol[NPT_PROTOCOL_BYTES]; /* what is spoken on it */
+		char process[NPT_PROCESS_BYTES];   /* the program at its other end */
+		uint32_t pid;
+		uint16_t port;
+	} hop;
 };
 
 enum npt_tls_coverage {
@@ -311,6 +322,13 @@ int npt_edge_worst_first(const void *left, const void *right);
 
 /* Whether it names one: neither "" nor "unknown". */
 bool npt_protocol_is_known(const char *protocol);
+/*
+ * What is spoken on an edge as everybody shows it, and how sure that is: what was read there, or
+ * else what its hop tells (npt_edge_is_named_by_hop()). Borrowed from the edge.
+ */
+const char *npt_edge_protocol(const struct npt_edge *edge);
+uint32_t npt_edge_protocol_confidence_permille(const struct npt_edge *edge);
+bool npt_edge_is_named_by_hop(const struct npt_edge *edge);
 /*
  * For eyes: "HTTP", "HTTPS", "MySQL (TLS)"; "TCP" or "TCP (TLS)" if no more is known than that. As
  * it is named, if it is of a later version.

@@ -182,16 +182,32 @@ static json_t *finding_json(const struct npt_edge *edge)
 /* What is spoken, as far as it is known. */
 static void set_label(json_t *object, const struct npt_edge *edge)
 {
-	npt_json_set_text(object, "protocol", edge->protocol);
-	if (npt_protocol_is_known(edge->protocol))
+	npt_json_set_text(object, "protocol", npt_edge_protocol(edge));
+	if (npt_protocol_is_known(npt_edge_protocol(edge)))
 		npt_json_set(object, "protocolConfidence",
-			     json_real(edge->protocol_confidence_permille / 1000.0));
+			     json_real(npt_edge_protocol_confidence_permille(edge) / 1000.0));
+	if (npt_edge_is_named_by_hop(edge))
+		npt_json_set_text(object, "protocolFrom", "hop");
 	npt_json_set_some_number(object, "label", edge->label);
 	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
 	npt_json_set_some_text(object, "tlsVersion", edge->tls_facts.version);
 	npt_json_set_some_text(object, "sni", edge->tls_facts.sni);
 	npt_json_set_some_text(object, "alpn", edge->tls_facts.alpn);
 	npt_json_set_some_text(object, "cipher", edge->tls_facts.cipher);
+}
+
+static void set_hop(json_t *object, const struct npt_edge *edge)
+{
+	json_t *hop;
+
+	if (!edge->hop.name[0])
+		return;
+	hop = json_object();
+	npt_json_set_text(hop, "process", edge->hop.process);
+	npt_json_set_number(hop, "pid", edge->hop.pid);
+	npt_json_set_number(hop, "port", edge->hop.port);
+	npt_json_set_text(hop, "protocol", edge->hop.protocol);
+	npt_json_set(object, "hop", hop);
 }
 
 static void set_handshakes(json_t *object, const struct npt_edge *edge)
@@ -248,6 +264,7 @@ static json_t *edge_json(const struct npt_edge *edge)
 	npt_json_set(object, "peer", peer_json(&edge->peer));
 	npt_json_set_text(object, "transport", edge->transport);
 	set_label(object, edge);
+	set_hop(object, edge);
 	npt_json_set(object, "connections", connections_json(edge));
 	npt_json_set(object, "sent", transfer_json(edge->sent.bytes, edge->sent.segments));
 	npt_json_set(object, "received",

@@ -67,9 +67,11 @@ static void merge_waits(struct npt_edge *into, const struct npt_edge *later)
 	into->queue.listen_drops = listen_drops;
 }
 
-static void clear_finding(struct npt_edge *edge)
+/* They are made of the numbers, which are others now. */
+static void clear_conclusions(struct npt_edge *edge)
 {
 	memset(&edge->finding, 0, sizeof(edge->finding));
+	memset(&edge->hop, 0, sizeof(edge->hop));
 }
 
 static void take_known(char *into, const char *later, size_t size_bytes)
@@ -114,7 +116,7 @@ void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
 	merge_losses(into, later);
 	merge_waits(into, later);
 	merge_tls(into, later);
-	clear_finding(into);
+	clear_conclusions(into);
 }
 
 bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b)
@@ -178,7 +180,7 @@ void npt_report_merge(struct npt_report *into, const struct npt_report *later)
 			continue;
 		}
 		*edge = later->edges[i];
-		clear_finding(edge);
+		clear_conclusions(edge);
 	}
 	into->duration_ms = later->start_unix_ms + later->duration_ms - into->start_unix_ms;
 	into->sequence = later->sequence;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lib/core/alloc.h"
+#include "lib/model/hops.h"
 #include "tests/support/test.h"
 
 static struct npt_edge *add_edge(struct npt_report *report, uint64_t bytes,
@@ -115,6 +116,13 @@ static void carries_what_is_spoken(void)
 	NPT_CHECK_STR(summary->top[0].sni, "a.example");
 	NPT_CHECK_STR(summary->top[0].alpn, "http/1.1");
 	NPT_CHECK_STR(summary->top[0].cipher, "TLS_X");
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "unknown");
+	edge->protocol_confidence_permille = 0;
+	(void)snprintf(edge->hop.name, sizeof(edge->hop.name), "http");
+	memset(summary, 0, sizeof(*summary));
+	npt_summary_of_report(report, summary);
+	NPT_CHECK_STR(summary->top[0].protocol, "http");
+	NPT_CHECK_INT(summary->top[0].protocol_confidence_permille, NPT_HOPS_CONFIDENCE);
 }
 
 static void add_uses(struct npt_report *report, const char *library, const char *version,

@@ -168,12 +168,32 @@ static void details_have_what_tls_shows(void)
 	NPT_CHECK(strstr(out.data, " closed, 4 moved in, 0 moved out\n"));
 }
 
+static void what_the_plain_hop_tells_says_so(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
+	struct npt_edge *edge;
+
+	add_edge(report, "envoy", 1000);
+	edge = &report->edges[0];
+	edge->tls = NPT_TLS_YES;
+	(void)snprintf(edge->hop.name, sizeof(edge->hop.name), "http");
+	(void)snprintf(edge->hop.protocol, sizeof(edge->hop.protocol), "http1");
+	(void)snprintf(edge->hop.process, sizeof(edge->hop.process), "python");
+	edge->hop.pid = 77;
+	edge->hop.port = 15001;
+	render(report, 10, 1, &out);
+	NPT_CHECK(strstr(out.data, "10.0.0.1:80                        HTTPS  "));
+	NPT_CHECK(strstr(out.data, "  protocol   HTTPS (confidence 0.700, by its hop)\n"));
+	NPT_CHECK(strstr(out.data, "  hop        http1 with python[77], port 15001\n"));
+}
+
 static void what_is_not_there_has_no_line(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
 	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
-	static const char *const words[] = { "protocol ", "handshakes", "alerted", "tls",
-					     "moved in" };
+	static const char *const words[] = { "protocol ", "handshakes", "alerted",
+					     "tls",       "moved in",   "hop " };
 
 	add_edge(report, "curl", 1000);
 	render(report, 10, 1, &out);
@@ -225,6 +245,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(details_have_every_metric_that_there_is),
 	NPT_TEST(each_edge_says_what_is_spoken),
 	NPT_TEST(details_have_what_tls_shows),
+	NPT_TEST(what_the_plain_hop_tells_says_so),
 	NPT_TEST(what_is_not_there_has_no_line),
 	NPT_TEST(each_library_has_a_line),
 	NPT_TEST(says_that_there_is_nothing),
