@@ -20,6 +20,7 @@
 #include "lib/core/clock.h"
 
 #define BATCHES 9
+#define TRIES   3
 #define ROUNDS  100 /* of 4 operations */
 
 static bool connect_ends(struct npt_calibration *calibration)
@@ -114,7 +115,8 @@ uint32_t npt_calibration_end(struct npt_calibration *calibration, int conns_map_
 {
 	uint64_t base = calibration->base_ns, with = 0;
 
-	if (base)
+	/* Less than without hooks is a machine that was busy before: it is asked again. */
+	for (int i = 0; base && with <= base && i < TRIES; i++)
 		with = time_in_scope(calibration->ends, conns_map_fd, conn_size_bytes);
 	for (int i = 0; i < 2; i++) {
 		if (calibration->ends[i] >= 0)

@@ -533,7 +533,7 @@ def nginx_truth(world):
 
 
 def play(world, scene, order, slowly=False):
-    """Runs a scene; the Result. slowly: programs that have just come make one request and wait for probes."""
+    """Runs a scene; the Result. slowly: programs that have just come wait for probes after one request."""
     with contextlib.suppress(FileNotFoundError):
         (world.folder / "access.log").unlink()
     agent = None
