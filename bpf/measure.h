@@ -160,13 +160,12 @@ enum npt_bpf_tls {
 
 /*
  * What an edge's connections speak, as one number that changes at once: protocol | tls << 8 |
- * confidence in per cent << 16 | NPT_LABEL_FINAL |
- * NPT_LABEL_READ. 0: nothing is known yet.
+ * confidence in per cent << 16 | NPT_LABEL_FINAL | NPT_LABEL_READ. 0: nothing is known yet.
  */
 #define NPT_LABEL(protocol, tls, confidence)                                                       \
 	((__u32)(protocol) | (__u32)(tls) << 8 | (__u32)(confidence) << 16)
 #define NPT_LABEL_FINAL             (1U << 24)
-#define NPT_LABEL_READ              (1U << 25) /* in plaintext within TLS, not told by a handshake */
+#define NPT_LABEL_READ              (1U << 25) /* in plaintext, within TLS */
 #define NPT_LABEL_PROTOCOL(label)   ((label)&0xff)
 #define NPT_LABEL_TLS(label)        ((label) >> 8 & 0xff)
 #define NPT_LABEL_CONFIDENCE(label) ((label) >> 16 & 0xff)

@@ -543,8 +543,8 @@ def play(world, scene, order, slowly=False):
     slowly &= not brief and (not held or dict(scene.client_options).get("hold") == 0)
     size = SLOW_BYTES if slow else scene.size
     server_options = {"size": size, **dict(scene.server_options)}
-    client_options = {"size": size, "requests": 1 if slow or slowly else REQUESTS, **({"hold": 1} if held else {}),
-                      **dict(scene.client_options)}
+    client_options = {"size": size, "requests": 1 if slow or slowly else REQUESTS,
+                      **({"hold": 1} if held else {}), **dict(scene.client_options)}
     try:
         if not held:
             agent = TlsAgent("--netns", f"/run/netns/{world.namespace}")
