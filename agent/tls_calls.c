@@ -31,10 +31,10 @@ struct process {
 	uint64_t start_ns;
 	uint64_t look_at_ns; /* CLOCK_MONOTONIC: not before */
 	uint64_t look_period_ns;
-	bool put_off;             /* a look is due then */
-	bool detached;            /* ended, or its scope did */
-	char why[NPT_TEXT_BYTES]; /* why it could not be looked at; "" if it was */
-	struct npt_tls_attachment attachments[NPT_TLS_PROCESS_LIBRARIES];
+	bool put_off;                           /* a look is due then */
+	bool detached;                          /* ended, or its scope did */
+	char why[NPT_TEXT_BYTES];               /* why it could not be looked at; "" if it was */
+	struct npt_tls_attachment *attachments; /* up to NPT_TLS_PROCESS_LIBRARIES */
 	size_t count;
 };
 
@@ -73,6 +73,12 @@ struct npt_tls_calls *npt_tls_calls_new(struct npt_probe *probe)
 	return calls;
 }
 
+static void free_process(struct process *process)
+{
+	free(process->attachments);
+	free(process);
+}
+
 static bool is_probed(const struct process *process)
 {
 	for (size_t i = 0; i < process->count; i++) {
@@ -97,7 +103,7 @@ void npt_tls_calls_free(struct npt_tls_calls *calls)
 		return;
 	for (size_t i = 0; i < calls->count; i++) {
 		detach(calls, calls->processes[i]);
-		free(calls->processes[i]);
+		free_process(calls->processes[i]);
 	}
 	npt_tls_attacher_free(calls->attacher);
 	npt_tls_programs_free(calls->programs);
@@ -124,7 +130,7 @@ static bool make_room(struct npt_tls_calls *calls)
 	for (size_t i = 0; i < calls->count; i++) {
 		if (!calls->processes[i]->detached)
 			continue;
-		free(calls->processes[i]);
+		free_process(calls->processes[i]);
 		memmove(&calls->processes[i], &calls->processes[i + 1],
 			(calls->count - i - 1) * sizeof(struct process *));
 		calls->count--;
@@ -176,9 +182,12 @@ static bool drop_unseen(struct npt_tls_calls *calls, struct process *process)
 static void attach(struct npt_tls_calls *calls, struct process *process,
 		   const struct npt_tls_found *found, bool early)
 {
-	struct npt_tls_attachment *attachment = &process->attachments[process->count++];
 	bool room = calls->probed < NPT_TLS_PROCESSES_MAX || is_probed(process);
+	struct npt_tls_attachment *attachment;
 
+	process->attachments = npt_realloc(process->attachments, process->count + 1,
+					   sizeof(*process->attachments));
+	attachment = &process->attachments[process->count++];
 	npt_tls_attach(attachment, calls->attacher, process->pid, found, early,
 		       room ? NULL : TOO_MANY);
 	attachment->seen = true;
