@@ -82,9 +82,7 @@ static void describe_protocol(const struct npt_probe_abilities *can,
 	if (!layers->tls && layers->tls_off)
 		npt_report_set_unavailable(report, "tlsCalls", layers->tls_off);
 	else if (layers->tls)
-		npt_report_set_source(report, "tlsCalls",
-				      can->tls_sessions ? "uprobe.session in TLS libraries"
-							: "uprobe.multi in TLS libraries");
+		npt_report_set_source(report, "tlsCalls", "uprobe.multi in TLS libraries");
 	if (!layers->protocol)
 		why = layers->protocol_off;
 	else if (!can->messages)

@@ -102,12 +102,11 @@ static int keep(struct npt_tls_attachment *attachment, int link)
 	return link;
 }
 
-/* All probes of one kind, as one link; a call without uprobe.session is two. */
+/* All probes of one kind, as one link; those of calls as two. */
 static int link_kind(const struct target *target, enum npt_tls_probe_kind kind,
 		     const struct npt_tls_probes *probes, struct npt_error *err)
 {
 	uint64_t offsets[NPT_TLS_PROBES_MAX], cookies[NPT_TLS_PROBES_MAX];
-	int session = npt_probe_tls_program(target->probe, NPT_TLS_PROGRAM_CALL);
 	enum npt_tls_program program = kind == NPT_TLS_PROBE_GO_WRITE ? NPT_TLS_PROGRAM_GO_WRITE
 				       : kind == NPT_TLS_PROBE_FREE   ? NPT_TLS_PROGRAM_FREE
 								      : NPT_TLS_PROGRAM_BEGIN;
@@ -123,10 +122,6 @@ static int link_kind(const struct target *target, enum npt_tls_probe_kind kind,
 	}
 	if (count == 0)
 		return 0;
-	if (kind == NPT_TLS_PROBE_CALL && session >= 0)
-		return keep(target->attachment,
-			    npt_uprobe_session_attach(session, target->path, offsets, cookies,
-						      count, pid, err));
 	if (kind == NPT_TLS_PROBE_CALL) { /* its end first: no begin is left without one */
 		r = keep(target->attachment,
 			 npt_uprobe_multi_attach(
@@ -174,13 +169,11 @@ static void say_how(struct npt_tls_attachment *attachment, const struct npt_tls_
 		    const struct npt_tls_probes *probes, const char *library_how)
 {
 	bool go = attachment->kind == NPT_TLS_GO; /* a begin only: less than a call of others */
-	bool session = npt_probe_abilities(attacher->probe)->tls_sessions && !go;
 
 	attachment->coverage = NPT_COVERAGE_FULL;
 	attachment->ns_per_call = ns_per_call(attacher, probes);
 	(void)snprintf(attachment->how, sizeof(attachment->how),
-		       "%s: %.120s (%.60s), %s%u.%u us a call",
-		       session ? "uprobe.session" : "uprobe.multi", probes->how, library_how,
+		       "uprobe.multi: %.120s (%.60s), %s%u.%u us a call", probes->how, library_how,
 		       go ? "at most " : "", attachment->ns_per_call / 1000,
 		       attachment->ns_per_call % 1000 / 100);
 }

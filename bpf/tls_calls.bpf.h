@@ -24,8 +24,6 @@
 #define NPT_TLS_OVERHEAD_MAX 256         /* RFC 8446 5.2 */
 #define NPT_TLS_NESTED_BYTES (1 << 20)   /* of stack between two calls, one within the other */
 
-extern bool bpf_session_is_return(void) __ksym __weak;
-
 /* Registers of a program in user space, as the kernel keeps them at a uprobe. */
 struct npt_user_regs {
 #if defined(__TARGET_ARCH_arm64)
@@ -90,8 +88,7 @@ struct {
 	__type(value, struct npt_tls_call);
 } npt_tls_calls SEC(".maps");
 
-/* Begin: 0 if the result is to be told, 1 if this call is nested in another one. */
-static __always_inline int npt_tls_call_begins(const struct npt_user_regs *regs, __u64 cookie)
+static __always_inline void npt_tls_call_begins(const struct npt_user_regs *regs, __u64 cookie)
 {
 	struct npt_tls_session *session;
 	struct npt_tls_call *call;
@@ -101,11 +98,11 @@ static __always_inline int npt_tls_call_begins(const struct npt_user_regs *regs,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
 		npt_count_loss(NPT_LOSS_TASK);
-		return 1;
+		return;
 	}
 	if (call->session && regs->sp < call->stack &&
 	    call->stack - regs->sp < NPT_TLS_NESTED_BYTES)
-		return 1; /* one on another stack has left a call that will not come back */
+		return; /* one on another stack has left a call that will not come back */
 	call->session = NPT_ARGUMENT_1(regs);
 	call->buffer = NPT_ARGUMENT_2(regs);
 	call->size = size > NPT_TLS_CALL_MAX ? NPT_TLS_CALL_MAX : (__u32)size;
@@ -118,17 +115,16 @@ static __always_inline int npt_tls_call_begins(const struct npt_user_regs *regs,
 					 ? NPT_ARGUMENT_4(regs)
 					 : NPT_ARGUMENT_5(regs);
 	if (!call->session)
-		return 1;
+		return;
 	session = npt_tls_session_of(call->session, true);
 	call->settled = session && npt_tls_session_settled(session);
 	if (!session)
-		return 0;
+		return;
 	call->connection = session->connection;
 	call->slot = session->slot;
 	call->generation = session->generation;
 	if (call->writes && !call->settled)
 		npt_tls_plaintext(session, call->buffer, call->size, true);
-	return 0;
 }
 
 /* How many bytes the call has moved; 0: none. */
@@ -292,18 +288,11 @@ static __always_inline void npt_tls_moved(const struct npt_conn *conn)
 }
 
 /*
- * uprobe.session (6.13+) in a TLS library, at the begin and the result of each read and write that
- * a measured process makes.
+ * Two links of uprobe.multi (6.6+) at one place, so one trap and one return: the begin and the
+ * result of each read and write of a TLS library that a measured process makes. Not one
+ * uprobe.session (6.13+): it costs the same, and what tells its two ends apart has another form in
+ * each kernel.
  */
-SEC("uprobe")
-int npt_tls_call(struct npt_user_regs *regs)
-{
-	if (bpf_session_is_return())
-		return npt_tls_call_ends(regs);
-	return npt_tls_call_begins(regs, bpf_get_attach_cookie(regs));
-}
-
-/* The same by two probes, at one place (6.6+). */
 SEC("uprobe")
 int npt_tls_call_begin(struct npt_user_regs *regs)
 {

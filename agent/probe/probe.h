@@ -32,7 +32,6 @@ struct npt_probe_abilities {
 	bool packets;        /* received bytes are read from packets (dynptrs in tracing, 6.12+) */
 	bool messages;       /* what is spoken is seen, by whatever way */
 	bool tls_calls;      /* probes in libraries can be set (uprobe.multi, 6.6+) */
-	bool tls_sessions;   /* one probe sees begin and result (uprobe.session, 6.13+) */
 };
 
 struct npt_probe_options {
@@ -40,7 +39,6 @@ struct npt_probe_options {
 	bool protocol;       /* the first bytes of messages */
 	bool tls;            /* calls of TLS libraries; needs protocol */
 	bool no_trampolines; /* as if this host refused them: for tests and comparisons */
-	bool no_sessions;    /* the same of uprobe.session */
 };
 
 /*
@@ -97,9 +95,8 @@ void npt_probe_name_inner(struct npt_probe *probe, uint32_t slot, uint32_t proto
 			  uint32_t confidence_percent);
 /* Programs for probes in TLS libraries (bpf/tls_calls.bpf.h). */
 enum npt_tls_program {
-	NPT_TLS_PROGRAM_CALL,  /* for uprobe.session; cookies: NPT_TLS_COOKIE() */
-	NPT_TLS_PROGRAM_BEGIN, /* for uprobe.multi, and END as its return probe; same cookies */
-	NPT_TLS_PROGRAM_END,
+	NPT_TLS_PROGRAM_BEGIN,    /* for uprobe.multi; cookies: NPT_TLS_COOKIE() */
+	NPT_TLS_PROGRAM_END,      /* as its return probe, at the same places */
 	NPT_TLS_PROGRAM_GO_WRITE, /* for uprobe.multi; no cookie */
 	NPT_TLS_PROGRAM_FREE,     /* for uprobe.multi; no cookie */
 	NPT_TLS_PROGRAMS,

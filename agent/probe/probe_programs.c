@@ -162,8 +162,6 @@ static void look_at_tls_calls(struct npt_probe *probe)
 	struct npt_probe_abilities *abilities = &probe->abilities;
 
 	abilities->tls_calls = abilities->messages && npt_uprobe_multi_is_there();
-	abilities->tls_sessions = abilities->tls_calls && !probe->options.no_sessions &&
-				  npt_uprobe_session_is_there();
 }
 
 int npt_probe_look(struct npt_probe *probe, struct npt_error *err)
@@ -286,24 +284,17 @@ static void choose_tls_calls(struct npt_probe *probe)
 {
 	const struct npt_probe_abilities *can = &probe->abilities;
 	struct npt_bpf_measure *skeleton = probe->skeleton;
-	const struct {
-		struct bpf_program *program;
-		bool wanted;
-		int attach_type;
-	} all[] = {
-		{ skeleton->progs.npt_tls_call, can->tls_sessions, NPT_ATTACH_UPROBE_SESSION },
-		{ skeleton->progs.npt_tls_call_begin, can->tls_calls && !can->tls_sessions,
-		  NPT_ATTACH_UPROBE_MULTI },
-		{ skeleton->progs.npt_tls_call_end, can->tls_calls && !can->tls_sessions,
-		  NPT_ATTACH_UPROBE_MULTI },
-		{ skeleton->progs.npt_tls_go_write, can->tls_calls, NPT_ATTACH_UPROBE_MULTI },
-		{ skeleton->progs.npt_tls_free, can->tls_calls, NPT_ATTACH_UPROBE_MULTI },
+	struct bpf_program *const all[] = {
+		skeleton->progs.npt_tls_call_begin,
+		skeleton->progs.npt_tls_call_end,
+		skeleton->progs.npt_tls_go_write,
+		skeleton->progs.npt_tls_free,
 	};
 
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(all); i++) {
-		(void)bpf_program__set_autoload(all[i].program, all[i].wanted);
+		(void)bpf_program__set_autoload(all[i], can->tls_calls);
 		(void)bpf_program__set_expected_attach_type(
-			all[i].program, (enum bpf_attach_type)all[i].attach_type);
+			all[i], (enum bpf_attach_type)NPT_ATTACH_UPROBE_MULTI);
 	}
 	if (can->tls_calls)
 		return;

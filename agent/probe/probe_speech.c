@@ -52,7 +52,6 @@ int npt_probe_tls_program(const struct npt_probe *probe, enum npt_tls_program pr
 {
 	const __typeof__(probe->skeleton->progs) *programs = &probe->skeleton->progs;
 	const struct bpf_program *const all[NPT_TLS_PROGRAMS] = {
-		[NPT_TLS_PROGRAM_CALL] = programs->npt_tls_call,
 		[NPT_TLS_PROGRAM_BEGIN] = programs->npt_tls_call_begin,
 		[NPT_TLS_PROGRAM_END] = programs->npt_tls_call_end,
 		[NPT_TLS_PROGRAM_GO_WRITE] = programs->npt_tls_go_write,

@@ -81,7 +81,6 @@ static uint32_t measure(const struct npt_probe *probe, call *function)
 {
 	struct place place = { .address = (uintptr_t)function };
 	uint64_t base = best_ns(function), with, cookie = NPT_TLS_COOKIE(NPT_TLS_RETURNS_BYTES, 0);
-	int session = npt_probe_tls_program(probe, NPT_TLS_PROGRAM_CALL);
 	int begin = npt_probe_tls_program(probe, NPT_TLS_PROGRAM_BEGIN);
 	int end = npt_probe_tls_program(probe, NPT_TLS_PROGRAM_END);
 	npt_auto_close int link = -1;
@@ -90,16 +89,11 @@ static uint32_t measure(const struct npt_probe *probe, call *function)
 	(void)dl_iterate_phdr(find_place, &place);
 	if (!place.offset)
 		return 0;
-	if (session >= 0) {
-		link = npt_uprobe_session_attach(session, "/proc/self/exe", &place.offset, &cookie,
-						 1, getpid(), NULL);
-	} else {
-		end_link = npt_uprobe_multi_attach(end, "/proc/self/exe", &place.offset, &cookie, 1,
-						   getpid(), true, NULL);
-		link = npt_uprobe_multi_attach(begin, "/proc/self/exe", &place.offset, &cookie, 1,
-					       getpid(), false, NULL);
-	}
-	if (link < 0)
+	end_link = npt_uprobe_multi_attach(end, "/proc/self/exe", &place.offset, &cookie, 1,
+					   getpid(), true, NULL);
+	link = npt_uprobe_multi_attach(begin, "/proc/self/exe", &place.offset, &cookie, 1, getpid(),
+				       false, NULL);
+	if (link < 0 || end_link < 0)
 		return 0;
 	with = best_ns(function);
 	return with > base ? (uint32_t)(with - base) : 0;

@@ -11,7 +11,7 @@
 
 enum npt_tls_probe_kind {
 	/*
-	 * Begin and result of a read or write: uprobe.session, or a uprobe and a return probe. The
+	 * Begin and result of a read or write: a uprobe and a return probe. The
 	 * caller's address is where the kernel expects it (npt_site.returns), always.
 	 */
 	NPT_TLS_PROBE_CALL,

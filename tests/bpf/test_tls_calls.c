@@ -159,18 +159,11 @@ static void keep(struct world *world, int link, const struct npt_error *err)
 static void probe_call(struct world *world, uintptr_t function, enum npt_bpf_tls_form form,
 		       bool writes)
 {
-	int session = npt_probe_tls_program(world->probe, NPT_TLS_PROGRAM_CALL);
 	int begin = npt_probe_tls_program(world->probe, NPT_TLS_PROGRAM_BEGIN);
 	int end = npt_probe_tls_program(world->probe, NPT_TLS_PROGRAM_END);
 	uint64_t offset = offset_of(function), cookie = NPT_TLS_COOKIE(form, writes);
 	struct npt_error err = NPT_ERROR_NONE;
 
-	if (session >= 0) {
-		keep(world,
-		     npt_uprobe_session_attach(session, SELF, &offset, &cookie, 1, getpid(), &err),
-		     &err);
-		return;
-	}
 	keep(world, npt_uprobe_multi_attach(end, SELF, &offset, &cookie, 1, getpid(), true, &err),
 	     &err);
 	keep(world,
@@ -232,11 +225,9 @@ static bool connect_ends(struct session *client, struct session *server)
 	return NPT_CHECK(server->fd >= 0);
 }
 
-static bool begin(struct world *world, bool no_sessions)
+static bool begin(struct world *world)
 {
-	struct npt_probe_options options = {
-		.operations = true, .protocol = true, .tls = true, .no_sessions = no_sessions
-	};
+	struct npt_probe_options options = { .operations = true, .protocol = true, .tls = true };
 	struct npt_error err = NPT_ERROR_NONE;
 
 	memset(world, 0, sizeof(*world));
@@ -337,20 +328,11 @@ static void talk(struct world *world)
 	check_label(world, NPT_BPF_SERVER, NPT_PROTOCOL_HTTP1);
 }
 
-static void calls_and_their_plaintext_are_seen_by_sessions(void)
+static void calls_and_their_plaintext_are_seen(void)
 {
 	struct world world;
 
-	if (begin(&world, false))
-		talk(&world);
-	end(&world);
-}
-
-static void calls_and_their_plaintext_are_seen_by_pairs_of_probes(void)
-{
-	struct world world;
-
-	if (begin(&world, true))
+	if (begin(&world))
 		talk(&world);
 	end(&world);
 }
@@ -360,7 +342,7 @@ static void bytes_are_told_in_each_of_the_known_forms(void)
 	struct world world;
 	size_t written = 0;
 
-	if (begin(&world, false)) {
+	if (begin(&world)) {
 		NPT_CHECK_INT(fake_write_ex(&world.client, REQUEST, 10, &written), 1);
 		NPT_CHECK_INT(fake_write_ex2(&world.client, REQUEST, 20, 0, &written), 1);
 		NPT_CHECK_INT(fake_write_ex2(&world.client, REQUEST, 30, 3, &written), 1);
@@ -375,7 +357,7 @@ static void what_failed_is_not_counted_and_what_makes_no_sense_is_lost(void)
 	struct world world;
 	char buffer[8];
 
-	if (begin(&world, false)) {
+	if (begin(&world)) {
 		NPT_CHECK_INT(fake_read(&world.client, buffer, sizeof(buffer)), -1);
 		NPT_CHECK_INT(fake_write(&world.client, REQUEST, 5), 5); /* its session is known */
 		NPT_CHECK_INT(fake_liar(&world.client, REQUEST, 5), 6);
@@ -386,12 +368,12 @@ static void what_failed_is_not_counted_and_what_makes_no_sense_is_lost(void)
 	end(&world);
 }
 
-static void only_the_outermost_call_counts(bool no_sessions)
+static void only_the_outermost_call_counts(void)
 {
 	struct world world;
 	char buffer[256];
 
-	if (begin(&world, no_sessions)) {
+	if (begin(&world)) {
 		NPT_CHECK_INT(fake_write(&world.client, REQUEST, 8), 8);
 		(void)snprintf(world.server.received, sizeof(world.server.received), "12345678");
 		NPT_CHECK_INT(fake_outer(&world.server, buffer, sizeof(buffer)), 8);
@@ -403,16 +385,6 @@ static void only_the_outermost_call_counts(bool no_sessions)
 	end(&world);
 }
 
-static void only_the_outermost_call_counts_by_sessions(void)
-{
-	only_the_outermost_call_counts(false);
-}
-
-static void only_the_outermost_call_counts_by_pairs_of_probes(void)
-{
-	only_the_outermost_call_counts(true);
-}
-
 /* Three connections and their sessions, of which each writes its own length. */
 static void a_session_that_writes_to_memory_is_found_by_the_records_length(void)
 {
@@ -420,7 +392,7 @@ static void a_session_that_writes_to_memory_is_found_by_the_records_length(void)
 	struct session other_client, other_server;
 	struct world world;
 
-	if (begin(&world, false) && connect_ends(&other_client, &other_server)) {
+	if (begin(&world) && connect_ends(&other_client, &other_server)) {
 		NPT_CHECK_INT(fake_write_memory(&world.client, REQUEST, request), request);
 		NPT_CHECK(send_record(&other_client, 3000)); /* somebody else's record */
 		drain(&other_server);
@@ -442,7 +414,7 @@ static void a_session_that_is_freed_is_another_one_afterwards(void)
 	const int request = (int)strlen(REQUEST);
 	struct world world;
 
-	if (begin(&world, false)) {
+	if (begin(&world)) {
 		NPT_CHECK_INT(fake_write_memory(&world.client, REQUEST, request), request);
 		fake_free(&world.client);
 		NPT_CHECK_INT(fake_write(&world.client, "*1\r\n$4\r\nPING\r\n", 14), 14);
@@ -453,12 +425,10 @@ static void a_session_that_is_freed_is_another_one_afterwards(void)
 }
 
 static const struct npt_test tests[] = {
-	NPT_TEST(calls_and_their_plaintext_are_seen_by_sessions),
-	NPT_TEST(calls_and_their_plaintext_are_seen_by_pairs_of_probes),
+	NPT_TEST(calls_and_their_plaintext_are_seen),
 	NPT_TEST(bytes_are_told_in_each_of_the_known_forms),
 	NPT_TEST(what_failed_is_not_counted_and_what_makes_no_sense_is_lost),
-	NPT_TEST(only_the_outermost_call_counts_by_sessions),
-	NPT_TEST(only_the_outermost_call_counts_by_pairs_of_probes),
+	NPT_TEST(only_the_outermost_call_counts),
 	NPT_TEST(a_session_that_writes_to_memory_is_found_by_the_records_length),
 	NPT_TEST(a_session_that_is_freed_is_another_one_afterwards),
 };
