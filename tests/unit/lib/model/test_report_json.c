@@ -432,48 +432,6 @@ static void what_is_spoken_is_said_as_far_as_it_is_known(void)
 	json_decref(object);
 }
 
-static void what_the_plain_hop_tells_says_so(void)
-{
-	npt_auto(npt_report_free) struct npt_report *report = new_window();
-	struct npt_edge *edge = npt_report_add_edge(report);
-	json_t *object, *said, *hop;
-
-	SET(edge->protocol, "unknown");
-	edge->tls = NPT_TLS_YES;
-	SET(edge->hop.name, "http");
-	SET(edge->hop.protocol, "grpc");
-	SET(edge->hop.process, "ratings");
-	edge->hop.pid = 77;
-	edge->hop.port = 9080;
-	edge = npt_report_add_edge(report);
-	*edge = report->edges[0];
-	SET(edge->protocol, "http2");
-	edge->protocol_confidence_permille = 800;
-	edge = npt_report_add_edge(report);
-	SET(edge->protocol, "unknown");
-	object = json_of(report);
-	said = json_array_get(json_object_get(object, "edges"), 0);
-	NPT_CHECK_STR(text_of(said, "protocol"), "http");
-	NPT_CHECK_STR(text_of(said, "protocolFrom"), "hop");
-	NPT_CHECK(json_real_value(json_object_get(said, "protocolConfidence")) == 0.7);
-	hop = json_object_get(said, "hop");
-	NPT_CHECK_STR(text_of(hop, "protocol"), "grpc");
-	NPT_CHECK_STR(text_of(hop, "process"), "ratings");
-	NPT_CHECK_INT(number_of(hop, "pid"), 77);
-	NPT_CHECK_INT(number_of(hop, "port"), 9080);
-	said = json_array_get(json_object_get(object, "edges"), 1);
-	NPT_CHECK_STR(text_of(said, "protocol"), "http2");
-	NPT_CHECK(json_object_get(said, "protocolFrom") == NULL);
-	NPT_CHECK(json_real_value(json_object_get(said, "protocolConfidence")) == 0.8);
-	NPT_CHECK_STR(text_of(json_object_get(said, "hop"), "protocol"), "grpc");
-	said = json_array_get(json_object_get(object, "edges"), 2);
-	NPT_CHECK_STR(text_of(said, "protocol"), "unknown");
-	NPT_CHECK(json_object_get(said, "protocolFrom") == NULL);
-	NPT_CHECK(json_object_get(said, "protocolConfidence") == NULL);
-	NPT_CHECK(json_object_get(said, "hop") == NULL);
-	json_decref(object);
-}
-
 static void handshakes_and_calls_are_said_where_there_were_any(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = new_window();
@@ -804,7 +762,6 @@ static const struct npt_test tests[] = {
 	NPT_TEST(a_finding_is_a_verdict_how_sure_it_is_and_why),
 	NPT_TEST(verdicts_are_sorted_from_nothing_to_the_worst),
 	NPT_TEST(what_is_spoken_is_said_as_far_as_it_is_known),
-	NPT_TEST(what_the_plain_hop_tells_says_so),
 	NPT_TEST(handshakes_and_calls_are_said_where_there_were_any),
 	NPT_TEST(a_failed_handshake_alone_is_said_too),
 	NPT_TEST(each_library_has_a_line),
