@@ -412,6 +412,29 @@ static void what_was_read_is_not_overwritten(void)
 	NPT_CHECK(npt_edge_is_named_by_hop(out));
 }
 
+static void json_says_where_the_name_is_from(void)
+{
+	static const char hop[] = "\"hop\":{\"process\":\"python3.11\",\"pid\":100,"
+				  "\"port\":9080,\"protocol\":\"http1\"}";
+	static const char by_hop[] = "\"protocol\":\"http\",\"protocolConfidence\":0.7,"
+				     "\"protocolFrom\":\"hop\",\"tls\":\"yes\"";
+	npt_auto(npt_report_free) struct npt_report *report = new_pod();
+	npt_auto_free char *unlinked = npt_edge_to_json(&report->edges[IN]);
+	npt_auto_free char *linked = NULL, *known = NULL;
+
+	NPT_CHECK(strstr(unlinked, "\"protocol\":\"unknown\",\"tls\":\"yes\""));
+	NPT_CHECK(!strstr(unlinked, "hop"));
+	npt_hops_link(report);
+	linked = npt_edge_to_json(&report->edges[IN]);
+	NPT_CHECK(strstr(linked, by_hop));
+	NPT_CHECK(strstr(linked, hop));
+	SET(report->edges[IN].protocol, "http2");
+	report->edges[IN].protocol_confidence_permille = 800;
+	known = npt_edge_to_json(&report->edges[IN]);
+	NPT_CHECK(strstr(known, "\"protocol\":\"http2\",\"protocolConfidence\":0.8,\"tls\""));
+	NPT_CHECK(strstr(known, hop));
+}
+
 static void a_link_lasts_as_long_as_its_numbers(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = new_pod();
@@ -502,6 +525,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(an_encrypted_hop_is_named_by_the_plain_one),
 	NPT_TEST(the_other_end_of_the_plain_hop_is_told),
 	NPT_TEST(what_was_read_is_not_overwritten),
+	NPT_TEST(json_says_where_the_name_is_from),
 	NPT_TEST(a_link_lasts_as_long_as_its_numbers),
 	NPT_TEST(the_order_of_edges_does_not_matter),
 };
