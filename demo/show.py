@@ -6,16 +6,35 @@ import json
 import sys
 
 
+def title(edge):
+    """What is spoken, as people write it."""
+    protocol, tls = edge.get("protocol", "unknown"), edge.get("tls") == "yes"
+    if protocol in ("http", "http1"):
+        return "HTTPS" if tls else "HTTP"
+    name = edge["transport"].upper() if protocol == "unknown" else protocol
+    return f"{name}(TLS)" if tls else name
+
+
+def show_tls(status):
+    """How far each library of a pod's processes is seen through."""
+    for pod in status.get("pods", []):
+        for use in pod.get("tls", []):
+            print(f"{pod['name']}: {use['library']} {use.get('version', '')}: {use['coverage']}"
+                  f"{', ' + use['why'] if use.get('why') else ''}")
+
+
 def show_status(task):
-    print(f"{'PROCESS':14}{'':4}{'PEER':44}{'CONNS':>6}{'SENT':>10}{'RECEIVED':>10}{'RTT-P95':>9}")
+    print(f"{'PROCESS':14}{'':4}{'PEER':44}{'PROTOCOL':10}{'CONNS':>6}{'SENT':>10}{'RECEIVED':>10}"
+          f"{'RTT-P95':>9}")
     for edge in task["status"]["edges"]:
         peer = edge["peer"]
         name = f"{peer['kind']} {peer.get('name') or peer.get('address', '')}:{peer['port']}"
         if edge["role"] == "client" and peer.get("asked") and peer.get("reached") != peer["asked"]:
             name += f" (asked {peer['asked']})"
         print(f"{edge['process'][:13]:14}{'->' if edge['role'] == 'client' else '<-':4}{name[:43]:44}"
-              f"{edge['connections']:>6}{edge['bytesSent']:>10}{edge['bytesReceived']:>10}"
+              f"{title(edge):10}{edge['connections']:>6}{edge['bytesSent']:>10}{edge['bytesReceived']:>10}"
               f"{edge['rttMicros']['p95']:>7}us")
+    show_tls(task["status"])
 
 
 def show_windows(page):

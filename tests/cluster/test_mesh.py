@@ -45,3 +45,10 @@ def test_a_sidecar_and_its_program_are_told_apart(cluster):
     assert {edge["peer"]["reached"] for edge in to_envoy} == {"127.0.0.1:15001"}
     assert {edge["container"] for edge in incoming + to_pod} == {"envoy"}
     assert {edge["container"] for edge in from_envoy + to_envoy} == {"program"}
+    # HTTP inside, HTTPS outside.
+    inside = to_program + from_envoy + from_program + to_envoy
+    assert {(edge["protocol"], edge["tls"]) for edge in inside} == {("http1", "no")}
+    assert {(edge["protocol"], edge["tls"]) for edge in incoming + to_pod} == {("http1", "yes")}
+    # Of Envoy's TLS there is what the wire shows, and it is said why.
+    uses = {use["library"]: use for pod in status["pods"] for use in pod["tls"]}
+    assert uses["BoringSSL"]["coverage"] == "metadata" and uses["BoringSSL"]["why"]

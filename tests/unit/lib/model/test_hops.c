@@ -5,7 +5,6 @@
  */
 #include "lib/model/hops.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -476,52 +475,7 @@ static void the_order_of_edges_does_not_matter(void)
 	}
 }
 
-static void what_the_plain_hop_tells_says_so(void)
-{
-	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
-	struct npt_edge *edge = npt_report_add_edge(report);
-	json_t *object, *said, *hop;
-	npt_auto_free char *text = NULL;
-
-	SET(edge->protocol, "unknown");
-	edge->tls = NPT_TLS_YES;
-	SET(edge->hop.name, "http");
-	SET(edge->hop.protocol, "grpc");
-	SET(edge->hop.process, "ratings");
-	edge->hop.pid = 77;
-	edge->hop.port = 9080;
-	edge = npt_report_add_edge(report);
-	*edge = report->edges[0];
-	SET(edge->protocol, "http2");
-	edge->protocol_confidence_permille = 800;
-	edge = npt_report_add_edge(report);
-	SET(edge->protocol, "unknown");
-	object = json_loads(text = npt_report_to_json(report), 0, NULL);
-	said = json_array_get(json_object_get(object, "edges"), 0);
-	NPT_CHECK_STR(json_string_value(json_object_get(said, "protocol")), "http");
-	NPT_CHECK_STR(json_string_value(json_object_get(said, "protocolFrom")), "hop");
-	NPT_CHECK(json_real_value(json_object_get(said, "protocolConfidence")) == 0.7);
-	hop = json_object_get(said, "hop");
-	NPT_CHECK_STR(json_string_value(json_object_get(hop, "protocol")), "grpc");
-	NPT_CHECK_STR(json_string_value(json_object_get(hop, "process")), "ratings");
-	NPT_CHECK_INT(json_integer_value(json_object_get(hop, "pid")), 77);
-	NPT_CHECK_INT(json_integer_value(json_object_get(hop, "port")), 9080);
-	said = json_array_get(json_object_get(object, "edges"), 1);
-	NPT_CHECK_STR(json_string_value(json_object_get(said, "protocol")), "http2");
-	NPT_CHECK(json_object_get(said, "protocolFrom") == NULL);
-	NPT_CHECK(json_real_value(json_object_get(said, "protocolConfidence")) == 0.8);
-	NPT_CHECK_STR(json_string_value(json_object_get(json_object_get(said, "hop"), "protocol")),
-		      "grpc");
-	said = json_array_get(json_object_get(object, "edges"), 2);
-	NPT_CHECK_STR(json_string_value(json_object_get(said, "protocol")), "unknown");
-	NPT_CHECK(json_object_get(said, "protocolFrom") == NULL);
-	NPT_CHECK(json_object_get(said, "protocolConfidence") == NULL);
-	NPT_CHECK(json_object_get(said, "hop") == NULL);
-	json_decref(object);
-}
-
 static const struct npt_test tests[] = {
-	NPT_TEST(what_the_plain_hop_tells_says_so),
 	NPT_TEST(an_encrypted_hop_is_named_by_the_plain_one),
 	NPT_TEST(the_other_end_of_the_plain_hop_is_told),
 	NPT_TEST(what_was_read_is_not_overwritten),
