@@ -49,8 +49,9 @@ def plan(singles):
         variant("floor", [FLOOR], programs=PROGRAMS),
         variant("floor, counting", [FLOOR, "--count"]),
         variant("Base", agent("--layers", "Base"), programs=PROGRAMS),
-        variant("Operations", agent(), programs=PROGRAMS),
-        variant(SLICED, agent("--no-trampolines")),
+        variant(variants.OPERATIONS, agent("--layers", "Base,Operations"), programs=PROGRAMS),
+        variant(SLICED, agent("--layers", "Base,Operations", "--no-trampolines")),
+        variant(variants.PROTOCOL, agent("--layers", "Base,Operations,Protocol")),
     ]
     one = {"self": COUNTS["self"]}
     walks = [{"layers": layers, "sockets": sockets, "command": agent("--interval", "1", "--layers", layers)}
@@ -62,8 +63,8 @@ def plan(singles):
 SLICED = "Operations, in slices"
 # The floor's program on the hook of each of the agent's programs that a call of "self" meets.
 HOOKS = {"npt_write_end": "floor_send", "npt_read_end": "floor_recv", "npt_read_spliced": "floor_space",
-         "npt_data_ready": "floor_ready", "npt_begin_send": "floor_begin_send",
-         "npt_begin_receive": "floor_begin_recv", "npt_drop": "floor_drop"}
+         "npt_data_ready": "floor_ready", "npt_send_begin": "floor_begin_send",
+         "npt_recv_begin": "floor_begin_recv", "npt_drop": "floor_drop"}
 HELPERS = {"helper_storage": "bpf_sk_storage_get, found",
            "helper_no_storage": "bpf_sk_storage_get, none there",
            "helper_clock": "bpf_ktime_get_ns", "helper_pid": "bpf_get_current_pid_tgid",
@@ -141,6 +142,15 @@ def by_program_of_connect(report, counted):
         report.add(f"{name}, {runs:.1f} runs", "its body, per connection", body * runs, "instructions")
 
 
+def by_segment(report, counted):
+    """A call is a write or a read: two of them send a segment and receive it."""
+    for what, words in (("self", "in scope"), ("bystander", "out of scope")):
+        with_layer, without = (counted[name]["numbers"][what] for name in (variants.PROTOCOL,
+                                                                          variants.OPERATIONS))
+        report.add(f"a segment sent and received, {words}", "Protocol beside Operations",
+                   2 * (with_layer - without) / 1000, "instructions")
+
+
 def by_helper(report, counted):
     runs_per_call = 0.5  # one send in two calls
     none = counted[NO_HELPER]["numbers"]["self"]
@@ -186,6 +196,8 @@ def part(report, kernel=KERNELS[0]):
             per_call(report, counted, name)
     report.note(f"{SLICED}: as on hosts without fentry; what of it falls into a slice is chance, so no bar")
     report.note("floor: " + counted["floor"]["words"].removeprefix("measuring with "))
+    report.note("what the layer Protocol adds, once it is known what is spoken")
+    by_segment(report, counted)
     report.note("each program of Operations that \"self\" meets (a write or a read, so once in two calls)")
     by_program(report, counted)
     report.note("the same for a connection (both ends), without the way there")
