@@ -328,7 +328,8 @@ int npt_tls_go_write(struct npt_user_regs *regs)
 		npt_count_loss(NPT_LOSS_TASK);
 		return 0;
 	}
-	session->dialog.sent = 0; /* the other side is not heard: each write is a message */
+	if (session->dialog.message.length == NPT_MESSAGE_BYTES)
+		session->dialog.sent = 0; /* nobody says when the other side has spoken */
 	npt_tls_plaintext(session, NPT_GO_2(regs), bytes, true);
 	session->sent_seq += bytes;
 	npt_tls_count(session, true, bytes);

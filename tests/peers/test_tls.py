@@ -173,6 +173,8 @@ def check_calls(counted, edges, new):
             continue
         missed = wanted - seen[key]
         assert missed >= 0, (key, wanted, seen)
+        if missed:  # how often, is to be seen with -rP
+            print(f"{missed} of {wanted} {key} were not seen")
         requests = new + (key in ("reads", "read"))
         assert missed * REQUESTS <= wanted * requests, (key, wanted, seen)
 

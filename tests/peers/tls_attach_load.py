@@ -18,7 +18,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from tls_world import AGENT, LAYERS, PEERS, PORT, Running, World, since  # noqa: E402
+from tls_world import AGENT, LAYERS, PEERS, PORT, Running, World, family, since  # noqa: E402
 
 # (server, client, whether each request has a connection of its own). Each of our programs is probed in
 # both roles; nginx and wget are others' programs.
@@ -79,6 +79,8 @@ class Load(threading.Thread):
         """What went wrong, else None."""
         self.stopped.set()
         self.join(STILL_SECONDS + 5)
+        if self.is_alive():
+            return f"{self.label}: hangs"
         if not self.wrong and not self.batches:
             return f"{self.label}: nothing was done"
         return self.wrong
@@ -92,6 +94,7 @@ class Pair(Load):
         self.server, port = servers.get(server)
         self.client = Running(world, client, "client", {
             "port": port, "requests": BATCH, **({"reconnect": 1} if reconnect else {})})
+        self.processes = family(self.server.program.child.pid) | family(self.client.program.child.pid)
 
     def batch(self):
         program = self.client.program
@@ -102,15 +105,18 @@ class Pair(Load):
         self.batches += 1
 
     def finish(self):
-        if super().finish():
-            return super().finish()
+        wrong = super().finish()
+        if wrong:
+            return wrong
         end = since(self.client.end, self.client.begin)[0]
         if end["requests"] != self.requests():
             return f"{self.label}: {end['requests']} requests of {self.requests()}"
         for running in (self.client, self.server):
             if running.program.child.poll() is not None:
                 return f"{self.label}: {running.peer.name} ended with {running.program.child.returncode}"
-        return None
+        # A worker that crashed was started anew by its master, and nobody else might notice.
+        gone = [pid for pid in self.processes if not pathlib.Path(f"/proc/{pid}").exists()]
+        return f"{self.label}: processes {gone} ended" if gone else None
 
 
 class ShortLived(Load):
@@ -134,16 +140,34 @@ class ShortLived(Load):
         self.batches += 1
 
 
+def attach_once(command):
+    done = subprocess.run([*command, "--duration", str(ATTACHED_SECONDS)], capture_output=True, text=True,
+                          check=False, timeout=60)
+    if done.returncode != 0:
+        raise Wrong(f"the agent ended with {done.returncode}: {done.stderr[-1000:]}")
+
+
+def attach_and_be_killed(command):
+    """In the middle of it: the kernel alone takes the probes away."""
+    child = subprocess.Popen([*command, "--log-level", "info"], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
+    try:
+        if not any("measuring" in line for line in child.stderr):
+            raise Wrong("the agent did not begin")
+        time.sleep(ATTACHED_SECONDS)
+    finally:
+        child.kill()
+        child.wait(60)
+
+
 def attach(world, seconds, pairs):
     """Comes and goes until time is over or a pair has failed; how often."""
+    command = [AGENT, "run", "--netns", f"/run/netns/{world.namespace}", "--layers", LAYERS,
+               "--output", "json"]
     count, end = 0, time.monotonic() + seconds
     while time.monotonic() < end and not any(pair.wrong for pair in pairs):
         begin = time.monotonic()
-        done = subprocess.run([AGENT, "run", "--netns", f"/run/netns/{world.namespace}", "--layers", LAYERS,
-                               "--duration", str(ATTACHED_SECONDS), "--output", "json"],
-                              capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode != 0:
-            raise Wrong(f"the agent ended with {done.returncode}: {done.stderr[-1000:]}")
+        (attach_and_be_killed if count % 3 == 2 else attach_once)(command)
         count += 1
         time.sleep(max(0, min(ATTACH_EVERY_SECONDS - (time.monotonic() - begin), end - time.monotonic())))
     return count
