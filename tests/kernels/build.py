@@ -11,7 +11,7 @@ import fetch
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests/kernels"
 COMPILERS = ["clang-14", "clang-19"]  # of the BPF object: Debian 12's, and a newer one
-PROGRAMS = ["test_bpf_probe", "test_bpf_measure"]
+PROGRAMS = ["test_bpf_probe", "test_bpf_measure", "test_bpf_tls_calls"]
 GUEST = ["busybox-static", "coreutils", "python3-minimal", "libpython3-stdlib", "python3-pytest", "iproute2",
          "nftables"]
 # Headers too, so that the same root serves the cross compiler.

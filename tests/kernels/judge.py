@@ -6,6 +6,7 @@ import re
 import expectations
 import verifier
 
+SKIPPED = 77  # a test program that has skipped all of its tests
 OFF = ("layer Operations is off", "layer Protocol is off")
 
 
@@ -18,8 +19,10 @@ def result(name, problems):
 
 
 def lacking(run):
-    """Metrics that this kernel, and not these layers, makes unavailable."""
-    return {name for name, reason in run["unavailable"].items() if reason not in OFF}
+    """Metrics that this kernel, and not these layers, makes unavailable. What an operation costs may be
+    among them anywhere: an emulated CPU that has to wait for its turn cannot be timed."""
+    return {name for name, reason in run["unavailable"].items()
+            if reason not in OFF and name != "cost.nanosPerOperation"}
 
 
 def counted_wrong(run):
@@ -68,7 +71,10 @@ def judge_tests(kernel, said):
     """The programs of tests/bpf, and the accuracy suite test by test."""
     for item in of(said, "program"):
         words = [f"exit code {item['exit']}", *item["output"].strip().splitlines()]
-        yield result(item["name"], words if item["exit"] else [])
+        # Calls of TLS libraries need the layer Protocol: a skip, where the kernel cannot have that.
+        may_skip = "tls" in item["name"] and "protocol" in kernel.lacks
+        fine = item["exit"] == 0 or (may_skip and item["exit"] == SKIPPED)
+        yield result(item["name"], [] if fine else words)
     ended = {item["name"]: item for item in of(said, "test")}
     for test in kernel.tests:
         item = ended.get(test, {"outcome": "never run", "detail": ""})
