@@ -104,10 +104,10 @@ __attribute__((noinline)) static int fake_write_memory(struct session *session, 
 	return bytes;
 }
 
-/* As BoringSSL's read is one of its peek. */
+/* As BoringSSL's read is one of its peek; what counts is what the program gets. */
 __attribute__((noinline)) static int fake_outer(struct session *session, void *buffer, int bytes)
 {
-	return fake_read(session, buffer, bytes);
+	return fake_read(session, buffer, bytes) / 2;
 }
 
 __attribute__((noinline)) static int fake_liar(struct session *session, const void *buffer,
@@ -376,11 +376,11 @@ static void only_the_outermost_call_counts(void)
 	if (begin(&world)) {
 		NPT_CHECK_INT(fake_write(&world.client, REQUEST, 8), 8);
 		(void)snprintf(world.server.received, sizeof(world.server.received), "12345678");
-		NPT_CHECK_INT(fake_outer(&world.server, buffer, sizeof(buffer)), 8);
-		check(&world, NPT_BPF_SERVER, 0, 0, 1, 8);
+		NPT_CHECK_INT(fake_outer(&world.server, buffer, sizeof(buffer)), 4);
+		check(&world, NPT_BPF_SERVER, 0, 0, 1, 4);
 		NPT_CHECK_INT(fake_write(&world.server, RESPONSE, 9), 9);
 		drain(&world.client);
-		check(&world, NPT_BPF_SERVER, 1, 9, 1, 8);
+		check(&world, NPT_BPF_SERVER, 1, 9, 1, 4);
 	}
 	end(&world);
 }
