@@ -19,6 +19,7 @@
 
 #include "agent/probe/features.h"
 #include "lib/core/alloc.h"
+#include "tests/support/own_offset.h"
 #include "tests/support/test.h"
 
 #define SCOPE    1
@@ -133,22 +134,6 @@ struct world {
 	struct session client, server; /* two ends of one connection */
 };
 
-static uint64_t offset_of(uintptr_t address)
-{
-	npt_auto_fclose FILE *maps = fopen("/proc/self/maps", "re");
-	uint64_t begin, end, offset, place = address;
-	char line[512];
-
-	while (maps && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &begin, &end, &offset) ==
-			    3 &&
-		    place >= begin && place < end)
-			return place - begin + offset;
-	}
-	NPT_CHECK_STR("not in the maps", "");
-	return 0;
-}
-
 static void keep(struct world *world, int link, const struct npt_error *err)
 {
 	NPT_CHECK(link >= 0);
@@ -161,7 +146,7 @@ static void probe_call(struct world *world, uintptr_t function, enum npt_bpf_tls
 {
 	int begin = npt_probe_tls_program(world->probe, NPT_TLS_PROGRAM_BEGIN);
 	int end = npt_probe_tls_program(world->probe, NPT_TLS_PROGRAM_END);
-	uint64_t offset = offset_of(function), cookie = NPT_TLS_COOKIE(form, writes);
+	uint64_t offset = npt_test_own_offset(function), cookie = NPT_TLS_COOKIE(form, writes);
 	struct npt_error err = NPT_ERROR_NONE;
 
 	keep(world, npt_uprobe_multi_attach(end, SELF, &offset, &cookie, 1, getpid(), true, &err),
@@ -173,7 +158,7 @@ static void probe_call(struct world *world, uintptr_t function, enum npt_bpf_tls
 
 static void probe_library(struct world *world)
 {
-	uint64_t freed = offset_of((uintptr_t)fake_free);
+	uint64_t freed = npt_test_own_offset((uintptr_t)fake_free);
 	struct npt_error err = NPT_ERROR_NONE;
 
 	probe_call(world, (uintptr_t)fake_write, NPT_TLS_RETURNS_BYTES, true);

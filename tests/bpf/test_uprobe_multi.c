@@ -19,6 +19,7 @@
 #include "agent/tls/site.h"
 #include "lib/core/alloc.h"
 #include "lib/core/cleanup.h"
+#include "tests/support/own_offset.h"
 #include "tests/support/test.h"
 
 #define SELF   "/proc/self/exe"
@@ -63,22 +64,6 @@ uint64_t locked(uint64_t number);
 __asm__(".pushsection .text\n.balign 64\n.type locked, @function\nlocked:\n"
 	"lock; addl $0, -8(%rsp)\nmov %rdi, %rax\nret\n.size locked, . - locked\n.popsection");
 #endif
-
-static uint64_t file_offset(const void *address)
-{
-	npt_auto_fclose FILE *maps = fopen("/proc/self/maps", "re");
-	uint64_t begin, end, offset, place = (uint64_t)(uintptr_t)address;
-	char line[512];
-
-	while (maps && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &begin, &end, &offset) ==
-			    3 &&
-		    place >= begin && place < end)
-			return place - begin + offset;
-	}
-	NPT_CHECK_STR("not in the maps", "");
-	return 0;
-}
 
 #define INSTRUCTION(operation, to, from, offset, number)                                           \
 	{                                                                                          \
@@ -153,7 +138,7 @@ static bool is_possible(void)
 /* Attached at the entry; expected is the number of hits of CALLS calls. */
 static void check_hits(uint32_t attach_type, pid_t pid, bool is_return, uint64_t expected)
 {
-	const uint64_t offset = file_offset((const void *)(uintptr_t)probed), cookie = 4711;
+	const uint64_t offset = npt_test_own_offset((uintptr_t)probed), cookie = 4711;
 	struct counter counter = load(attach_type);
 	struct npt_error err = NPT_ERROR_NONE;
 	int link = attach_type == NPT_ATTACH_UPROBE_SESSION
@@ -232,7 +217,7 @@ static void a_chosen_site_sees_each_call_and_its_argument(void)
 	NPT_CHECK_INT(npt_site_choose(code, 64, &options, &site, &err), 0);
 	NPT_CHECK(!site.repeats);
 	counter = load(NPT_ATTACH_UPROBE_MULTI);
-	offsets[0] = file_offset(code) + site.offset;
+	offsets[0] = npt_test_own_offset((uintptr_t)code) + site.offset;
 	link = npt_uprobe_multi_attach(counter.program_fd, SELF, offsets, NULL, 1, getpid(), false,
 				       &err);
 	NPT_CHECK(link >= 0);
@@ -263,7 +248,7 @@ static void says_why_it_cannot_attach(void)
 
 	if (!is_possible())
 		return;
-	offset = file_offset((const void *)(uintptr_t)probed);
+	offset = npt_test_own_offset((uintptr_t)probed);
 	NPT_CHECK_INT(refused("/nowhere", offset, 1, 0, "/nowhere: No such file"), -ENOENT);
 	NPT_CHECK_INT(refused("/", offset, 1, 0, "/: "), -EBADF);
 	NPT_CHECK_INT(refused(SELF, UINT64_MAX / 2, 1, 0, "Invalid argument"), -EINVAL);
@@ -276,7 +261,7 @@ static void says_why_it_cannot_attach(void)
 	NPT_CHECK_INT(refused(SELF, offset, 1, child, "No such process"), -ESRCH);
 #ifdef __x86_64__
 	NPT_CHECK_INT(locked(5), 5);
-	NPT_CHECK_INT(refused(SELF, file_offset((const void *)(uintptr_t)locked), 1, 0,
+	NPT_CHECK_INT(refused(SELF, npt_test_own_offset((uintptr_t)locked), 1, 0,
 			      "refuses an instruction"),
 		      -ENOTSUP);
 #endif
