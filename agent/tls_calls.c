@@ -23,6 +23,7 @@
 #define LOOK_MAX_NS     (5 * NPT_NS_PER_SECOND)
 #define TOO_MANY        "more processes use TLS than are probed at a time"
 #define ENDED           "it ended before probes could be set, which takes some 10 ms"
+#define NOT_LOOKED_AT   "it was not looked at: more processes than are kept, or its event was lost"
 #define NO_LIBRARY      "no TLS library was found in the files that the process has mapped"
 
 struct process {
@@ -289,7 +290,6 @@ static void put_off(struct npt_tls_calls *calls, struct process *process)
 		calls->due_ns = process->look_at_ns;
 }
 
-/* A worker that has done nothing yet has its parent's scope; its own is told when it does. */
 static void take(void *context, const struct npt_bpf_tls_process *told)
 {
 	struct npt_tls_calls *calls = context;
@@ -299,10 +299,7 @@ static void take(void *context, const struct npt_bpf_tls_process *told)
 		process = add(calls, told);
 	if (!process)
 		return;
-	if (told->scope)
-		process->scope = told->scope;
-	if (process->detached && told->scope == 0)
-		return;
+	process->scope = told->scope;
 	process->detached = false;
 	if (told->executes)
 		begin_program(calls, process);
@@ -430,6 +427,8 @@ void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report
 			add_line(report, edge, &process->attachments[k]);
 		if (edge->tls == NPT_TLS_YES && (!process || process->count == 0))
 			add_unknown(report, edge,
-				    process && process->why[0] ? process->why : NO_LIBRARY);
+				    !process          ? NOT_LOOKED_AT
+				    : process->why[0] ? process->why
+						      : NO_LIBRARY);
 	}
 }

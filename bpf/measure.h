@@ -261,7 +261,7 @@ struct npt_bpf_tls_event {
 struct npt_bpf_tls_process {
 	__u64 start_ns; /* with the pid it names the process, as in npt_bpf_process_key */
 	__u32 pid;
-	__u32 scope;    /* 0: the parent's */
+	__u32 scope;    /* of a child that has done nothing yet: its parent's */
 	__u32 executes; /* 1: it is another program from now on */
 	__u32 padding;
 };

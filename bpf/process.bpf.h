@@ -19,7 +19,8 @@ static __noinline int npt_tls_process_tell(struct task_struct *task, __u32 scope
 					   bool executes)
 {
 	struct npt_bpf_tls_process *event;
-	struct npt_tls_told now = { .last_ns = bpf_ktime_get_ns(), .times = 1 }, *told;
+	struct npt_tls_told now = { .last_ns = bpf_ktime_get_ns(), .times = 1, .scope = scope },
+			    *told;
 	__u32 pid;
 
 	if (!task)

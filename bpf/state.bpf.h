@@ -151,7 +151,8 @@ struct {
 
 struct npt_tls_told {
 	__u64 last_ns; /* CLOCK_MONOTONIC */
-	__u64 times;
+	__u32 times;
+	__u32 scope;
 };
 
 /* Those that were told already, by pid. */

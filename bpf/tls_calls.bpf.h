@@ -362,9 +362,13 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(npt_tls_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 parent_pid = (__u32)parent->tgid;
+	struct npt_tls_told *told;
 
-	if (parent_pid != (__u32)child->tgid && bpf_map_lookup_elem(&npt_tls_told, &parent_pid))
-		npt_tls_process_tell(child, 0, false, false);
+	if (parent_pid == (__u32)child->tgid)
+		return 0;
+	told = bpf_map_lookup_elem(&npt_tls_told, &parent_pid);
+	if (told)
+		npt_tls_process_tell(child, told->scope, false, false);
 	return 0;
 }
 
