@@ -170,10 +170,10 @@ void npt_measure_remove_scope(struct npt_measure *measure, uint32_t id)
 	if (!scope || !scope->measuring)
 		return;
 	scope->measuring = false;
-	if (measure->tls_calls)
-		npt_tls_calls_end_scope(measure->tls_calls, id);
 	if (end_scope(measure, scope, &err) < 0)
 		npt_log_warning("last totals of a scope may be missing", "error", err.text);
+	if (measure->tls_calls)
+		npt_tls_calls_end_scope(measure->tls_calls, id);
 	measure->scope_ended = true;
 }
 

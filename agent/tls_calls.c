@@ -247,7 +247,7 @@ static void look(struct npt_tls_calls *calls, struct process *process)
 	process->why[0] = '\0';
 	if (r < 0)
 		(void)snprintf(process->why, sizeof(process->why), "%.255s", err.text);
-	else
+	else if (count > 0 || npt_proc_is_running(process->pid)) /* one that ends has no maps */
 		changed = compare(calls, process, count);
 	if (changed)
 		npt_tls_programs_learn(calls->programs, process->pid, calls->found, count);
@@ -352,6 +352,7 @@ void npt_tls_calls_tick(struct npt_tls_calls *calls)
 
 void npt_tls_calls_end_scope(struct npt_tls_calls *calls, uint32_t scope)
 {
+	npt_tls_calls_attend(calls); /* nobody is told later and probed again */
 	for (size_t i = 0; i < calls->count; i++) {
 		struct process *process = calls->processes[i];
 

@@ -32,7 +32,8 @@ void npt_tls_calls_attend(struct npt_tls_calls *calls);
 uint64_t npt_tls_calls_due_ns(const struct npt_tls_calls *calls);
 /* Once a second: the same, and processes that ended. */
 void npt_tls_calls_tick(struct npt_tls_calls *calls);
-/* Takes the probes of a scope's processes away; what was found is still told. */
+/* After its end in the kernel: takes the probes of a scope's processes away; what was found is
+ * still told. */
 void npt_tls_calls_end_scope(struct npt_tls_calls *calls, uint32_t scope);
 /* What a call costs that process, as measured on this machine; 0: none are seen. */
 uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t pid,
