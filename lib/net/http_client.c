@@ -43,6 +43,8 @@ struct npt_http_client {
 	char *ca_pem;
 	char *cert_pem;
 	char *key_pem;
+	char *unix_socket;
+	struct curl_slist *connect_to;
 	char *user_agent;
 };
 
@@ -85,6 +87,12 @@ int npt_http_client_new(const struct npt_http_client_options *options,
 	client->ca_pem = copy_or_null(options->ca_pem);
 	client->cert_pem = copy_or_null(options->cert_pem);
 	client->key_pem = copy_or_null(options->key_pem);
+	client->unix_socket = copy_or_null(options->unix_socket);
+	if (options->connect_to) {
+		npt_auto_free char *rule = npt_format("::%s", options->connect_to);
+
+		client->connect_to = curl_slist_append(NULL, rule);
+	}
 	client->user_agent =
 		npt_strdup(options->user_agent ? options->user_agent : "npt/" NPT_VERSION);
 	*client_ret = npt_take(client);
@@ -107,6 +115,8 @@ void npt_http_client_free(struct npt_http_client *client)
 	if (client->key_pem)
 		explicit_bzero(client->key_pem, strlen(client->key_pem));
 	free(client->key_pem);
+	free(client->unix_socket);
+	curl_slist_free_all(client->connect_to);
 	free(client->user_agent);
 	free(client);
 }
@@ -285,6 +295,8 @@ static void set_request(struct transfer *transfer, struct curl_slist *headers)
 	set_security(transfer->client);
 	set_timing(curl, request);
 	(void)curl_easy_setopt(curl, CURLOPT_URL, request->url);
+	(void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, transfer->client->unix_socket);
+	(void)curl_easy_setopt(curl, CURLOPT_CONNECT_TO, transfer->client->connect_to);
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, transfer->client->user_agent);
 	(void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	if (request->body || strcmp(request->method, "GET") != 0) {
