@@ -11,7 +11,7 @@
 
 #include "lib/core/alloc.h"
 
-#define LABEL_BYTES 512
+#define LABEL_BYTES 1024
 
 struct graph {
 	const struct npt_report *report;
