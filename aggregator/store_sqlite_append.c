@@ -19,7 +19,7 @@
 #include "lib/net/digest.h"
 
 #define CACHED_STREAMS   16384
-#define CACHED_EDGES     131072
+#define CACHED_EDGES     32768
 #define CACHED_CONSTANTS 4096
 #define BLOB_BYTES_MAX   (256UL * 1024) /* a head with all lines of TLS has 100 KiB */
 #define KEY_BYTES        256
