@@ -67,7 +67,7 @@ static void render_sentences(const struct npt_edge **edges, size_t count, size_t
 			continue;
 		(void)npt_buffer_appendf(
 			out, "%s[%u]: %s: %s\n", edges[i]->process.name, edges[i]->process.pid,
-			finding_text(edges[i], finding, sizeof(finding)), edges[i]->finding.text);
+			npt_verdict_title(edges[i]->finding.verdict), edges[i]->finding.text);
 		rows_max--;
 	}
 }

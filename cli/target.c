@@ -14,8 +14,9 @@
 #include "lib/core/buffer.h"
 #include "lib/net/http_client.h"
 
-#define NAME_PREFIX_MAX 50 /* generateName adds 5 characters; names may have 63 to be labels, too  \
-			    */
+#define NAME_PREFIX_MAX                                                                            \
+	50 /* generateName adds 5 characters; names may have 63 to be labels, too                  \
+	    */
 
 struct kind {
 	const char *words[5];
