@@ -223,8 +223,6 @@ static int explain(struct npt_cluster *cluster, int outcome, const char *what, c
 	bool ours = strncmp(path, "/apis/netprof.io/", 17) == 0;
 
 	switch (outcome) {
-	case NPT_KUBE_OK:
-		return outcome;
 	case NPT_KUBE_NOT_FOUND:
 		if (ours && !is_installed(cluster))
 			return npt_error_set(err, ENOENT,
@@ -261,9 +259,13 @@ int npt_cluster_call(struct npt_cluster *cluster, const char *what, const char *
 		     const char *path, const json_t *body, json_t **object_ret,
 		     struct npt_error *err)
 {
-	int r = npt_kube_call(cluster->client, method, path, body, object_ret, err);
+	struct npt_error nobody_asks = NPT_ERROR_NONE;
+	int r;
 
-	return explain(cluster, r, what, path, err);
+	if (!err)
+		err = &nobody_asks;
+	r = npt_kube_call(cluster->client, method, path, body, object_ret, err);
+	return r == NPT_KUBE_OK ? r : explain(cluster, r, what, path, err);
 }
 
 int npt_cluster_get(struct npt_cluster *cluster, const char *what, json_t **object_ret,
