@@ -5,9 +5,9 @@
 #include "cli/options.h"
 
 #define OF(command) (1U << NPT_CLI_##command)
-#define ASKS        (OF(RUN) | OF(WATCH) | OF(EXPLAIN) | OF(COMPARE) | OF(RESULTS))
+#define ASKS        (OF(DOCTOR) | OF(RUN) | OF(WATCH) | OF(EXPLAIN) | OF(COMPARE) | OF(RESULTS))
 #define ALL_OF_THEM ((1U << NPT_CLI_COMMANDS) - 1)
-#define CALLS       (ASKS | OF(DOCTOR))
+#define CALLS       ASKS
 
 const struct npt_cli_option npt_cli_options_table[] = {
 	{ "selector", 'l', "SELECTOR", OF(RUN),
