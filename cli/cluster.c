@@ -12,6 +12,7 @@
 
 #include "cli/interrupt.h"
 #include "lib/core/alloc.h"
+#include "lib/kube/list.h"
 
 #define KUBECONFIG_BYTES_MAX (1024U * 1024)
 #define PROXY_START_MS       20000
@@ -278,4 +279,47 @@ int npt_cluster_get(struct npt_cluster *cluster, const char *what, json_t **obje
 	path = npt_vformat(path_format, args);
 	va_end(args);
 	return npt_cluster_call(cluster, what, "GET", path, NULL, object_ret, err);
+}
+
+struct collection {
+	json_t *array;
+	json_t *(*keep)(const json_t *object);
+};
+
+static int collect(void *context, json_t *object)
+{
+	struct collection *collection = context;
+	json_t *kept = collection->keep ? collection->keep(object) : json_incref(object);
+
+	(void)json_array_append_new(collection->array, kept);
+	return 0;
+}
+
+static void collect_again(void *context)
+{
+	struct collection *collection = context;
+
+	(void)json_array_clear(collection->array);
+}
+
+int npt_cluster_list(struct npt_cluster *cluster, const char *what, const char *path,
+		     const char *selector, json_t *(*keep)(const json_t *object),
+		     json_t **array_ret, struct npt_error *err)
+{
+	struct collection collection = { .array = json_array(), .keep = keep };
+	struct npt_kube_list list = {
+		.path = path,
+		.selector = selector,
+		.on_object = collect,
+		.on_restart = collect_again,
+		.context = &collection,
+	};
+	int r = npt_kube_list(cluster->client, &list, err);
+
+	if (r == NPT_KUBE_OK) {
+		*array_ret = collection.array;
+		return r;
+	}
+	json_decref(collection.array);
+	return explain(cluster, r, what, path, err);
 }

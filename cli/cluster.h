@@ -47,6 +47,14 @@ int npt_cluster_get(struct npt_cluster *cluster, const char *what, json_t **obje
 		    struct npt_error *err, const char *path_format, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/*
+ * All objects of a path, page by page. keep() takes what is wanted of one (borrowed) and returns
+ * what is put into the array; NULL: the object itself. Outcomes as npt_cluster_call().
+ */
+int npt_cluster_list(struct npt_cluster *cluster, const char *what, const char *path,
+		     const char *selector, json_t *(*keep)(const json_t *object),
+		     json_t **array_ret, struct npt_error *err);
+
 /* Whether a text can be the name of an object: of a path's part it must be sure. */
 bool npt_cluster_is_name(const char *text);
 /* The text at a path of keys, separated by "/"; "" if it is none. Borrowed. */

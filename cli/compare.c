@@ -179,18 +179,10 @@ static int fetch(struct npt_cluster *cluster, const char *word, struct npt_resul
 	const char *slash = strchr(word, '/');
 	npt_auto_free char *namespace_name = slash ? npt_strndup(word, (size_t)(slash - word))
 						   : npt_strdup(cluster->namespace_name);
-	json_t *task = NULL;
-	int r;
 
 	if (!npt_cluster_is_name(namespace_name))
 		return npt_error_set(err, EINVAL, "'%.100s' is no [NAMESPACE/]TASK", word);
-	r = npt_result_find_task(cluster, namespace_name, slash ? slash + 1 : word, &task, err);
-	if (r < 0)
-		return r;
-	r = npt_result_fetch(cluster, task, result, err);
-	if (r < 0)
-		json_decref(task);
-	return r;
+	return npt_result_open(cluster, namespace_name, slash ? slash + 1 : word, result, err);
 }
 
 static int print(const struct npt_result *sides, enum npt_cli_output output, struct npt_error *err)

@@ -45,6 +45,33 @@ static void ask(struct npt_cluster *cluster, json_t *facts, const char *name, co
 	set_fact(facts, name, r, object, &err);
 }
 
+/* Of thousands only what is looked at. */
+static json_t *keep_node(const json_t *node)
+{
+	return json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name",
+			 npt_cluster_text(node, "metadata/name"), "status", "nodeInfo",
+			 "kernelVersion", npt_cluster_text(node, "status/nodeInfo/kernelVersion"));
+}
+
+static json_t *keep_pod(const json_t *pod)
+{
+	json_t *statuses = json_deep_copy(npt_cluster_at(pod, "status/containerStatuses"));
+
+	return json_pack("{s:{s:s}, s:{s:o}}", "spec", "nodeName",
+			 npt_cluster_text(pod, "spec/nodeName"), "status", "containerStatuses",
+			 statuses ? statuses : json_array());
+}
+
+static void ask_all(struct npt_cluster *cluster, json_t *facts, const char *name, const char *what,
+		    const char *path, const char *selector, json_t *(*keep)(const json_t *object))
+{
+	struct npt_error err = NPT_ERROR_NONE;
+	json_t *items = NULL;
+	int r = npt_cluster_list(cluster, what, path, selector, keep, &items, &err);
+
+	set_fact(facts, name, r, r == 0 ? json_pack("{s:o}", "items", items) : NULL, &err);
+}
+
 /* What the agents said, out of the text in the ConfigMap. */
 static void ask_kinds(struct npt_cluster *cluster, json_t *facts)
 {
@@ -126,11 +153,13 @@ static void ask_history(struct npt_cluster *cluster, json_t *facts)
 
 	if (r == 0)
 		r = npt_service_get(&service, path, &body, &size, &err);
-	set_fact(facts, "history", r, json_object(), &err);
+	set_fact(facts, "history", r, r == 0 ? json_object() : NULL, &err);
 }
 
 static json_t *gather(struct npt_cluster *cluster)
 {
+	npt_auto_free char *pods =
+		npt_format("/api/v1/namespaces/%s/pods", cluster->options->system_namespace);
 	json_t *facts = json_object();
 
 	ask(cluster, facts, "version", "ask the API server for its version", "/version");
@@ -141,9 +170,9 @@ static json_t *gather(struct npt_cluster *cluster)
 	    "/apis/apps/v1/namespaces/NAMESPACE/deployments/npt-aggregator");
 	ask(cluster, facts, "agents", "see the agents",
 	    "/apis/apps/v1/namespaces/NAMESPACE/daemonsets/npt-agent");
-	ask(cluster, facts, "pods", "see the agents' pods",
-	    "/api/v1/namespaces/NAMESPACE/pods?labelSelector=app.kubernetes.io%2Fname%3Dnpt-agent");
-	ask(cluster, facts, "nodes", "see the nodes", "/api/v1/nodes");
+	ask_all(cluster, facts, "pods", "see the agents' pods", pods,
+		"labelSelector=app.kubernetes.io%2Fname%3Dnpt-agent", keep_pod);
+	ask_all(cluster, facts, "nodes", "see the nodes", "/api/v1/nodes", NULL, keep_node);
 	ask_kinds(cluster, facts);
 	ask_rights(cluster, facts);
 	ask_history(cluster, facts);

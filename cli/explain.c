@@ -87,19 +87,13 @@ int npt_command_explain(const struct npt_cli_options *options, struct npt_error 
 {
 	npt_auto(npt_cluster_close) struct npt_cluster cluster = { .proxy = NPT_CHILD_NONE };
 	npt_auto(npt_result_done) struct npt_result result = { .task = NULL };
-	json_t *task = NULL;
 	int r = npt_cluster_open(&cluster, options, err);
 
 	if (r == 0)
-		r = npt_result_find_task(&cluster, cluster.namespace_name, options->arguments[0],
-					 &task, err);
+		r = npt_result_open(&cluster, cluster.namespace_name, options->arguments[0],
+				    &result, err);
 	if (r < 0)
 		return r;
-	r = npt_result_fetch(&cluster, task, &result, err);
-	if (r < 0) {
-		json_decref(task);
-		return r;
-	}
 	npt_result_say_source(&result);
 	return explain(&result, options->arguments_count > 1 ? options->arguments[1] : NULL, err);
 }

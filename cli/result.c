@@ -97,6 +97,20 @@ int npt_result_fetch(struct npt_cluster *cluster, json_t *task, struct npt_resul
 	return 0;
 }
 
+int npt_result_open(struct npt_cluster *cluster, const char *namespace_name, const char *name,
+		    struct npt_result *result_ret, struct npt_error *err)
+{
+	json_t *task = NULL;
+	int r = npt_result_find_task(cluster, namespace_name, name, &task, err);
+
+	if (r < 0)
+		return r;
+	r = npt_result_fetch(cluster, task, result_ret, err);
+	if (r < 0)
+		json_decref(task);
+	return r;
+}
+
 void npt_result_done(struct npt_result *result)
 {
 	json_decref(npt_take(result->task));

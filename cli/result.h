@@ -24,6 +24,9 @@ int npt_result_find_task(struct npt_cluster *cluster, const char *namespace_name
 /* The Report of a task, which is taken over (borrowed if it fails). */
 int npt_result_fetch(struct npt_cluster *cluster, json_t *task, struct npt_result *result_ret,
 		     struct npt_error *err);
+/* Both in one. */
+int npt_result_open(struct npt_cluster *cluster, const char *namespace_name, const char *name,
+		    struct npt_result *result_ret, struct npt_error *err);
 void npt_result_done(struct npt_result *result);
 NPT_DEFINE_AUTO_DONE(struct npt_result, npt_result_done)
 /* Says on the standard error that this is the status' summary, and how to get all. */

@@ -54,13 +54,15 @@ static int list_tasks(struct npt_cluster *cluster, struct npt_error *err)
 	bool all = options->all_namespaces;
 	npt_auto_free char *place =
 		all ? npt_strdup("") : npt_format("namespaces/%s/", cluster->namespace_name);
-	json_t *list = NULL;
-	int r = npt_cluster_get(cluster, "list the tasks", &list, err,
-				"/apis/netprof.io/v1alpha1/%snetworkprofilingtasks?limit=500",
-				place);
+	npt_auto_free char *path =
+		npt_format("/apis/netprof.io/v1alpha1/%snetworkprofilingtasks", place);
+	json_t *list, *items = NULL;
+	int r = npt_cluster_list(cluster, "list the tasks", path, NULL, NULL, &items, err);
 
 	if (r != 0)
 		return r > 0 ? -EACCES : r;
+	list = json_pack("{s:s, s:s, s:o}", "kind", "NetworkProfilingTaskList", "apiVersion",
+			 "netprof.io/v1alpha1", "items", items);
 	if (options->output == NPT_CLI_JSON || options->output == NPT_CLI_YAML)
 		r = npt_print_tree(list, options->output, err);
 	else if (options->output == NPT_CLI_TABLE)
@@ -75,22 +77,15 @@ int npt_command_results(const struct npt_cli_options *options, struct npt_error 
 {
 	npt_auto(npt_cluster_close) struct npt_cluster cluster = { .proxy = NPT_CHILD_NONE };
 	npt_auto(npt_result_done) struct npt_result result = { .task = NULL };
-	json_t *task = NULL;
 	int r = npt_cluster_open(&cluster, options, err);
 
 	if (r < 0)
 		return r;
 	if (options->arguments_count == 0)
 		return list_tasks(&cluster, err);
-	r = npt_result_find_task(&cluster, cluster.namespace_name, options->arguments[0], &task,
-				 err);
+	r = npt_result_open(&cluster, cluster.namespace_name, options->arguments[0], &result, err);
 	if (r < 0)
 		return r;
-	r = npt_result_fetch(&cluster, task, &result, err);
-	if (r < 0) {
-		json_decref(task);
-		return r;
-	}
 	npt_result_say_source(&result);
 	return npt_print_result(&result, options->output, err);
 }

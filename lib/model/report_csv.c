@@ -64,6 +64,15 @@ static void number(struct row *row, const char *name, uint64_t value)
 	cell(row, name, text);
 }
 
+/* A number that a status does not have. */
+static void detail(struct row *row, const char *name, uint64_t value)
+{
+	if (row->edge && row->quantiles.is_summary)
+		cell(row, name, "");
+	else
+		number(row, name, value);
+}
+
 /* "writeCount": a column of a metric; empty where there is nothing to say. */
 static void metric_number(struct row *row, enum npt_metric_id id, const char *suffix, bool known,
 			  uint64_t value)
@@ -113,13 +122,13 @@ static void moved_cells(struct row *row, const struct npt_edge *edge)
 {
 	number(row, "open", edge->connections.open);
 	number(row, "opened", edge->connections.opened);
-	number(row, "found", edge->connections.found);
-	number(row, "closed", edge->connections.closed);
+	detail(row, "found", edge->connections.found);
+	detail(row, "closed", edge->connections.closed);
 	number(row, "failed", sum(edge->connections.failed, NPT_EDGE_FAILED_MAX));
 	number(row, "sentBytes", edge->sent.bytes);
-	number(row, "sentSegments", edge->sent.segments);
+	detail(row, "sentSegments", edge->sent.segments);
 	number(row, "receivedBytes", edge->received.bytes);
-	number(row, "receivedSegments", edge->received.segments);
+	detail(row, "receivedSegments", edge->received.segments);
 }
 
 static void metric_cells(struct row *row, const struct npt_edge *edge, enum npt_metric_id id)
@@ -129,7 +138,8 @@ static void metric_cells(struct row *row, const struct npt_edge *edge, enum npt_
 	bool measured = npt_metric_quality(id, metric) != NPT_QUALITY_UNAVAILABLE;
 	bool timed = measured && row->quantiles.known[id];
 
-	metric_number(row, id, "Count", measured, metric->count);
+	metric_number(row, id, "Count",
+		      measured && (metric->count > 0 || !row->quantiles.is_summary), metric->count);
 	metric_number(row, id, "MicrosP50", timed, micros->p50);
 	metric_number(row, id, "MicrosP95", timed, micros->p95);
 	metric_number(row, id, "MicrosP99", timed, micros->p99);
@@ -142,14 +152,14 @@ static void loss_cells(struct row *row, const struct npt_edge *edge)
 	char confidence[16];
 
 	number(row, "retransmitSegments", edge->retransmit.segments);
-	number(row, "retransmitBytes", edge->retransmit.bytes);
+	detail(row, "retransmitBytes", edge->retransmit.bytes);
 	number(row, "drops", sum(edge->drops, NPT_EDGE_DROPS_MAX));
-	number(row, "resetsSent", sum(edge->resets_sent, NPT_EDGE_RESETS_MAX));
-	number(row, "resetsReceived", sum(edge->resets_received, NPT_EDGE_RESETS_MAX));
-	number(row, "applicationMicros", edge->limited.application_micros);
-	number(row, "receiveWindowMicros", edge->limited.receive_window_micros);
-	number(row, "sendBufferMicros", edge->limited.send_buffer_micros);
-	number(row, "networkMicros", edge->limited.network_micros);
+	detail(row, "resetsSent", sum(edge->resets_sent, NPT_EDGE_RESETS_MAX));
+	detail(row, "resetsReceived", sum(edge->resets_received, NPT_EDGE_RESETS_MAX));
+	detail(row, "applicationMicros", edge->limited.application_micros);
+	detail(row, "receiveWindowMicros", edge->limited.receive_window_micros);
+	detail(row, "sendBufferMicros", edge->limited.send_buffer_micros);
+	detail(row, "networkMicros", edge->limited.network_micros);
 	cell(row, "verdict", npt_verdict_name(edge->finding.verdict));
 	cell(row, "cause", npt_verdict_cause(edge->finding.verdict));
 	(void)snprintf(confidence, sizeof(confidence), "%u.%03u",

@@ -106,6 +106,20 @@ static void render_counts(const char *name, const struct npt_named_count *counts
 	(void)npt_buffer_append_text(out, "\n");
 }
 
+/* What a status says of an edge, which is less. */
+static void render_summary(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	(void)npt_buffer_appendf(out,
+				 "  conns      %" PRIu64 " open, %" PRIu64 " in all\n"
+				 "  moved      sent %" PRIu64 " bytes, received %" PRIu64
+				 " bytes\n",
+				 edge->connections.open, edge->connections.opened, edge->sent.bytes,
+				 edge->received.bytes);
+	if (edge->retransmit.segments > 0)
+		(void)npt_buffer_appendf(out, "  retransmit %" PRIu64 " segments\n",
+					 edge->retransmit.segments);
+}
+
 static void render_transfer(const struct npt_edge *edge, struct npt_buffer *out)
 {
 	(void)npt_buffer_appendf(out,
@@ -246,8 +260,12 @@ void npt_edge_details(const struct npt_edge *edge, const struct npt_edge_quantil
 					 npt_verdict_name(edge->finding.verdict),
 					 edge->finding.text);
 	render_label(edge, out);
-	render_connections(edge, out);
-	render_transfer(edge, out);
+	if (quantiles && quantiles->is_summary) {
+		render_summary(edge, out);
+	} else {
+		render_connections(edge, out);
+		render_transfer(edge, out);
+	}
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
 		render_metric((enum npt_metric_id)i, &edge->metrics[i],
 			      quantiles && quantiles->known[i] ? &quantiles->micros[i] : NULL, out);

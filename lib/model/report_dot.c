@@ -64,6 +64,36 @@ static void peer_node(const struct npt_edge *edge, char *out)
 			       peer->address[0] ? peer->address : "*");
 }
 
+/* Whether b is the other end of a. */
+static bool is_other_end(const struct npt_edge *a, const struct npt_edge *b)
+{
+	if (a->role == b->role || a->peer.port != b->peer.port || a->peer.kind != b->peer.kind ||
+	    strcmp(a->transport, b->transport) != 0)
+		return false;
+	if (a->peer.kind == NPT_PEER_PROCESS)
+		return a->peer.pid == b->process.pid && b->peer.pid == a->process.pid;
+	return a->peer.kind == NPT_PEER_POD && strcmp(a->peer.name, b->process.pod) == 0 &&
+	       strcmp(b->peer.name, a->process.pod) == 0;
+}
+
+/* The one edge that is the other end of this one, if it was measured, too; NULL: none, or several.
+ */
+static const struct npt_edge *other_end(const struct graph *graph, const struct npt_edge *edge)
+{
+	const struct npt_edge *found = NULL;
+
+	for (size_t i = 0; i < graph->report->edges_count; i++) {
+		const struct npt_edge *candidate = &graph->report->edges[i];
+
+		if (!is_other_end(edge, candidate))
+			continue;
+		if (found)
+			return NULL;
+		found = candidate;
+	}
+	return found;
+}
+
 static void declare_process(struct graph *graph, const char *pod, const char *name, uint32_t pid)
 {
 	char id[LABEL_BYTES], label[LABEL_BYTES];
@@ -120,7 +150,7 @@ static void declare_peer(struct graph *graph, const struct npt_edge *edge)
 	const struct npt_peer *peer = &edge->peer;
 	char id[LABEL_BYTES], label[LABEL_BYTES];
 
-	if (peer->kind == NPT_PEER_PROCESS)
+	if (peer->kind == NPT_PEER_PROCESS || other_end(graph, edge))
 		return;
 	peer_node(edge, id);
 	if (peer->name[0])
@@ -140,11 +170,18 @@ static void put_arrow(struct graph *graph, const struct npt_edge *edge,
 {
 	char process[LABEL_BYTES], peer[LABEL_BYTES], label[LABEL_BYTES], rtt[48] = "";
 	char title[NPT_PROTOCOL_TITLE_BYTES];
+	const struct npt_edge *other = other_end(graph, edge);
 	bool is_server = edge->role == NPT_ROLE_SERVER;
 	bool is_bad = npt_verdict_severity(edge->finding.verdict) > 0;
 
+	/* Both ends were measured: one arrow, with the client's numbers. */
+	if (other && is_server)
+		return;
 	process_node(edge->process.pod, edge->process.name, edge->process.pid, process);
-	peer_node(edge, peer);
+	if (other)
+		process_node(other->process.pod, other->process.name, other->process.pid, peer);
+	else
+		peer_node(edge, peer);
 	npt_edge_protocol_title(edge, title);
 	if (quantiles->known[NPT_METRIC_RTT])
 		(void)snprintf(rtt, sizeof(rtt), "\nRTT p95 %" PRIu64 " us",

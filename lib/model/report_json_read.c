@@ -403,16 +403,20 @@ static void read_report(struct npt_json_reader *reader, const json_t *object,
 	const json_t *edges = npt_json_array(reader, object, "edges", SIZE_MAX);
 	const json_t *uses = npt_json_array(reader, object, "tls", SIZE_MAX);
 	size_t count = json_array_size(edges);
+	char from[8] = "";
 
+	npt_json_text(reader, object, "from", from, sizeof(from));
 	read_head(reader, object, report);
 	if (count > NPT_REPORT_EDGES_MAX) {
 		report->other_edges += count - NPT_REPORT_EDGES_MAX;
 		count = NPT_REPORT_EDGES_MAX;
 	}
 	*quantiles = npt_alloc(count + 1, sizeof(**quantiles));
-	for (size_t i = 0; i < count && reader->result == 0; i++)
+	for (size_t i = 0; i < count && reader->result == 0; i++) {
+		(*quantiles)[i].is_summary = strcmp(from, "status") == 0;
 		read_edge(reader, json_array_get(edges, i), npt_report_add_edge(report),
 			  &(*quantiles)[i]);
+	}
 	read_reasons(reader, object, "unavailable", report, npt_report_set_unavailable);
 	read_reasons(reader, object, "sources", report, npt_report_set_source);
 	report->tls_other = number(reader, object, "tlsOther");
@@ -453,6 +457,7 @@ int npt_report_from_json(const char *text, size_t size_bytes, struct npt_report 
 
 void npt_edge_quantiles_of(const struct npt_edge *edge, struct npt_edge_quantiles *quantiles)
 {
+	quantiles->is_summary = false;
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
 		const struct npt_histogram *micros = &edge->metrics[i].micros;
 

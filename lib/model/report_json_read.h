@@ -19,6 +19,8 @@
 struct npt_edge_quantiles {
 	struct npt_quantiles micros[NPT_METRIC_COUNT];
 	bool known[NPT_METRIC_COUNT];
+	/* Of a status, which says nothing of segments, of how connections ended, nor of waits. */
+	bool is_summary;
 };
 
 /*
