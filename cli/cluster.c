@@ -95,6 +95,10 @@ static int view_config(struct npt_cluster *cluster, struct npt_error *err)
 		r = npt_child_finish(&child, KUBECONFIG_BYTES_MAX, &text, err);
 	if (r < 0 && getenv("KUBERNETES_SERVICE_HOST"))
 		r = 0;
+	if (r < 0 && err && strstr(err->text, "current-context"))
+		r = npt_error_set(err, EINVAL,
+				  "kubectl knows no cluster: set KUBECONFIG, or give --kubeconfig "
+				  "or --context");
 	if (text) {
 		take_view(cluster, text);
 		explicit_bzero(text, strlen(text));

@@ -76,11 +76,12 @@ void npt_follow_append_line(struct npt_buffer *out, const json_t *task, uint64_t
 	if (strcmp(phase, "Running") == 0)
 		(void)npt_buffer_appendf(out, ", %" PRId64 " of %" PRId64 " s",
 					 seconds < duration ? seconds : duration, duration);
-	if (integer(task, "status/targets/pods") > 0)
-		(void)npt_buffer_appendf(out,
-					 ", %" PRId64 " of %" PRId64 " pods, %" PRId64 " edges",
+	if (strcmp(phase, "Running") == 0 && integer(task, "status/targets/pods") > 0)
+		(void)npt_buffer_appendf(out, ", %" PRId64 " of %" PRId64 " pods",
 					 integer(task, "status/targets/running"),
-					 integer(task, "status/targets/pods"),
+					 integer(task, "status/targets/pods"));
+	if (integer(task, "status/summary/edges") > 0)
+		(void)npt_buffer_appendf(out, ", %" PRId64 " edges",
 					 integer(task, "status/summary/edges"));
 	if (message[0] || finding[0]) {
 		(void)npt_buffer_append_text(out, ": ");

@@ -166,9 +166,8 @@ static int refuse(const struct npt_http_response *response, struct npt_error *er
 		   : response->status == 401 || response->status == 403 ? EACCES
 									: EPROTO;
 
-	(void)npt_error_set(err, code, "the aggregation service answers %u%s%.300s%s",
-			    response->status, detail[0] ? ": " : "", detail,
-			    response->status == 401 ? " (is its audience " AUDIENCE "?)" : "");
+	(void)npt_error_set(err, code, "the aggregation service answers %u%s%.300s",
+			    response->status, detail[0] ? ": " : "", detail);
 	json_decref(problem);
 	return -code;
 }

@@ -18,7 +18,6 @@
 
 #include "controller/agents.h"
 #include "controller/api.h"
-#include "controller/events.h"
 #include "controller/ingest.h"
 #include "controller/nodes.h"
 #include "controller/status.h"

@@ -24,7 +24,7 @@ struct npt_http_client_options {
 	const char *cert_pem;
 	const char *key_pem;
 	const char *unix_socket; /* dialled whatever the URL says; NULL: the URL's host */
-	/* "127.0.0.1:PORT": dialled instead of the URL's host, whose name is checked all the same */
+	/* "127.0.0.1:PORT": dialled instead of the URL's host, whose name is checked */
 	const char *connect_to;
 	const char *user_agent; /* NULL: "npt/VERSION" */
 };

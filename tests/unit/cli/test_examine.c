@@ -9,8 +9,8 @@
 
 #define POD(node, state)                                                                           \
 	"{\"spec\": {\"nodeName\": \"" node "\"}, \"status\": {\"containerStatuses\": [" state "]" \
-											       "}" \
-											       "}"
+	"}"                                                                                        \
+	"}"
 #define READY "{\"ready\": true, \"state\": {\"running\": {}}}"
 #define KIND                                                                                       \
 	"{\"version\": \"0.1.0\", \"kernel\": \"6.1.0\", \"layers\": [\"Base\", \"Operations\"],"  \
