@@ -5,7 +5,7 @@
  */
 #include <stdint.h>
 
-#define NPT_SHORT_BYTES 24
+#define NPT_SHORT_BYTES 48 /* more than it takes: compilers cannot know */
 
 /* "0" to "9999", then "10.0k", "1.2M": at most 6 characters. Returns out. */
 const char *npt_short_number(uint64_t value, char out[static NPT_SHORT_BYTES]);
