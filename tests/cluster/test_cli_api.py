@@ -53,7 +53,7 @@ class Api:
     def answer(self, method, path, body):
         if method == "POST" and path == TASKS and GROUP in self.objects:
             task = json.loads(body)
-            task["metadata"] = {"name": "web-abcde", "namespace": "shop", "uid": "u", "resourceVersion": "1"}
+            task["metadata"] = {"name": "web-abcde", "namespace": "shop", "uid": "u"}
             task["spec"].setdefault("durationSeconds", 60)
             self.objects[f"{TASKS}/web-abcde"] = {**task, "status": self.status} if self.status else task
             return 201, task
@@ -76,7 +76,8 @@ def play(tmp_path, cluster):
         api = Api(**status)
         config = tmp_path / "kubeconfig"
         config.write_text(json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "users": [{"name": "u", "user": {}}],
             "clusters": [{"name": "k", "cluster": {"server": f"http://127.0.0.1:{api.server.server_port}"}}],
             "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u", "namespace": "shop"}}]}))
         folder = run("bash", "-c", f". {HERE}/env; echo $CLUSTER_BIN").stdout.strip()

@@ -11,8 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def package(folder):
-    done = subprocess.run([ROOT / "cli/package", "/bin/true", "1.2.3", folder], capture_output=True, text=True,
-                          check=True, timeout=60)
+    done = subprocess.run([ROOT / "cli/package", "/bin/true", "1.2.3", folder], capture_output=True,
+                          text=True, check=True, timeout=60)
     archive, manifest = map(pathlib.Path, done.stdout.split())
     return archive, yaml.safe_load(manifest.read_text())
 
