@@ -24,8 +24,13 @@ int npt_access_checker_new(const struct npt_kube_config *config,
 {
 	npt_auto(npt_access_checker_free) struct npt_access_checker *checker =
 		npt_alloc(1, sizeof(*checker));
-	int r = npt_kube_client_new(&checker->client, config, err);
+	int r;
 
+	if (!config) {
+		*checker_ret = npt_take(checker);
+		return 0;
+	}
+	r = npt_kube_client_new(&checker->client, config, err);
 	if (r < 0)
 		return r;
 	npt_kube_client_set_timeout(checker->client, TIMEOUT_MS);
@@ -45,7 +50,8 @@ void npt_access_checker_free(struct npt_access_checker *checker)
 
 void npt_access_checker_cancel(struct npt_access_checker *checker)
 {
-	npt_kube_client_cancel(checker->client);
+	if (checker->client)
+		npt_kube_client_cancel(checker->client);
 }
 
 unsigned int npt_access_identify(struct npt_access_checker *checker, const char *authorization,
@@ -54,6 +60,10 @@ unsigned int npt_access_identify(struct npt_access_checker *checker, const char 
 	const char *token = npt_bearer_token(authorization);
 	int r;
 
+	if (!checker->client) {
+		*identity_ret = (struct npt_identity){ .username = "" };
+		return 0;
+	}
 	if (!token) {
 		(void)npt_error_set(err, EACCES,
 				    "this needs a bearer token: kubectl create token "
@@ -81,8 +91,11 @@ unsigned int npt_access_check(struct npt_access_checker *checker,
 		.namespace_name = namespace_name,
 		.name = name,
 	};
-	int r = npt_access_review(checker->client, identity, &access, err);
+	int r;
 
+	if (!checker->client)
+		return 0;
+	r = npt_access_review(checker->client, identity, &access, err);
 	if (r == 0)
 		return 0;
 	if (r == NPT_KUBE_FORBIDDEN)

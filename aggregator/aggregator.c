@@ -37,7 +37,7 @@ struct aggregator {
 	struct npt_api *api;
 	struct npt_server *server;
 	struct npt_server *health;
-	struct npt_route routes[4];
+	struct npt_route routes[1 + NPT_API_ROUTES_MAX];
 	atomic_bool ready;
 };
 
@@ -91,8 +91,8 @@ static int serve(struct aggregator *aggregator, const struct npt_aggregator_opti
 		.tls_cert = options->tls_cert,
 		.tls_key = options->tls_key,
 		.routes = aggregator->routes,
-		.routes_count = NPT_ARRAY_SIZE(aggregator->routes),
 		.max_connections = CONNECTIONS_MAX,
+		.loopback_only = options->insecure_local,
 		.max_bodies_bytes = BODIES_BYTES_MAX,
 	};
 
@@ -102,18 +102,8 @@ static int serve(struct aggregator *aggregator, const struct npt_aggregator_opti
 						    .context = aggregator->ingest,
 						    .content_type = "application/x-protobuf",
 						    .max_body_bytes = INGEST_BODY_BYTES_MAX };
-	aggregator->routes[1] = (struct npt_route){ .method = "GET",
-						    .path = "/v1/tasks",
-						    .handler = npt_api_handle_tasks,
-						    .context = aggregator->api };
-	aggregator->routes[2] = (struct npt_route){ .method = "GET",
-						    .path = "/v1/tasks/{uid}",
-						    .handler = npt_api_handle_task,
-						    .context = aggregator->api };
-	aggregator->routes[3] = (struct npt_route){ .method = "GET",
-						    .path = "/v1/tasks/{uid}/windows",
-						    .handler = npt_api_handle_windows,
-						    .context = aggregator->api };
+	server.routes_count =
+		1 + npt_api_routes(aggregator->api, aggregator->routes + 1, NPT_API_ROUTES_MAX);
 	return npt_server_start(&server, &aggregator->server, err);
 }
 
@@ -123,7 +113,7 @@ static int start(struct aggregator *aggregator, const struct npt_aggregator_opti
 	int r = npt_token_read_key(options->ingest_key, &aggregator->key, &aggregator->key_bytes,
 				   err);
 
-	if (r == 0)
+	if (r == 0 && !options->insecure_local)
 		r = npt_kube_config_load(&aggregator->config, options->kubeconfig, "npt-aggregator",
 					 err);
 	if (r == 0)
@@ -131,7 +121,8 @@ static int start(struct aggregator *aggregator, const struct npt_aggregator_opti
 	if (r == 0)
 		r = start_ingest(aggregator, options, err);
 	if (r == 0)
-		r = npt_api_start(&aggregator->config, aggregator->store, &aggregator->api, err);
+		r = npt_api_start(options->insecure_local ? NULL : &aggregator->config,
+				  aggregator->store, &aggregator->api, err);
 	if (r == 0)
 		r = serve(aggregator, options, err);
 	if (r == 0)

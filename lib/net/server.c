@@ -224,6 +224,11 @@ static int check_options(struct npt_server *server, struct npt_error *err)
 		return npt_error_set(err, EINVAL,
 				     "a certificate needs its key, and a key its "
 				     "certificate");
+	if (options->loopback_only && !is_loopback(server->iface))
+		return npt_error_set(err, EINVAL,
+				     "cannot listen on '%s': what everybody may read is served on "
+				     "a loopback address only",
+				     options->listen);
 	if (options->tls_cert)
 		return npt_tls_check_pair(options->tls_cert, options->tls_key, err);
 	if (!options->plain_anywhere && !is_loopback(server->iface))

@@ -119,6 +119,11 @@ struct npt_server_options {
 	const char *tls_cert; /* PEM files, read again when they change; both NULL: plain HTTP, */
 	const char *tls_key;  /* which only a loopback address may speak, unless it is */
 	bool plain_anywhere;  /* said here: for the health port, which tells nothing */
+	/*
+	 * Only a loopback address, and only for requests that name one as their host: else a page
+	 * of anybody's could have its own name lead here, and read.
+	 */
+	bool loopback_only;
 	const struct npt_route *routes; /* borrowed until the server is freed */
 	size_t routes_count;
 	const struct npt_endpoint *endpoints; /* borrowed likewise */

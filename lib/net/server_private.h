@@ -85,6 +85,9 @@ struct npt_connection *npt_connection_of(struct lws *wsi);
 /* A header's value, "" if it is not there; the caller's to free. NULL: too long or malformed. */
 char *npt_connection_header(struct npt_connection *connection, enum lws_token_indexes token);
 
+/* server_request.c: "localhost", "127.0.0.1:8444", "[::1]" */
+bool npt_is_loopback_host(const char *host);
+
 /* server_http.c */
 int npt_exchange_begin(struct npt_connection *connection, const char *path, size_t path_bytes);
 int npt_exchange_body(struct npt_connection *connection, const char *data, size_t size_bytes);

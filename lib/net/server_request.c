@@ -186,6 +186,30 @@ static unsigned int read_headers(struct npt_exchange *exchange)
 	return read_query(exchange);
 }
 
+bool npt_is_loopback_host(const char *host)
+{
+	static const char *const names[] = { "127.0.0.1", "localhost", "[::1]" };
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(names); i++) {
+		size_t length = strlen(names[i]);
+
+		if (strncasecmp(host, names[i], length) == 0 &&
+		    (host[length] == '\0' || host[length] == ':'))
+			return true;
+	}
+	return false;
+}
+
+static unsigned int check_host(const struct npt_exchange *exchange)
+{
+	npt_auto_free char *host = NULL;
+
+	if (!exchange->server->options.loopback_only)
+		return 0;
+	host = npt_connection_header(exchange->connection, WSI_TOKEN_HOST);
+	return host && npt_is_loopback_host(host) ? 0 : 403;
+}
+
 unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, size_t path_bytes)
 {
 	unsigned int status;
@@ -196,6 +220,8 @@ unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, 
 	exchange->segments = npt_strndup(path, path_bytes);
 	exchange->request.method = method_of(exchange->connection->wsi);
 	status = read_headers(exchange);
+	if (status == 0)
+		status = check_host(exchange);
 	if (status == 0)
 		status = find_route(exchange);
 	if (status == 0)

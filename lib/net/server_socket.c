@@ -46,17 +46,20 @@ int npt_socket_check_upgrade(struct npt_connection *connection, const char *prot
 	struct npt_server *server = connection->server;
 	const struct npt_endpoint *endpoint;
 	unsigned int status = 0, retry_after = 0;
-	npt_auto_free char *path = NULL;
+	npt_auto_free char *path = NULL, *host = NULL;
 
 	if (strcasecmp(protocol, "websocket") != 0)
 		return -1;
 	free(connection->authorization);
 	connection->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
 	path = npt_connection_header(connection, WSI_TOKEN_GET_URI);
-	if (!connection->authorization || !path)
+	host = npt_connection_header(connection, WSI_TOKEN_HOST);
+	if (!connection->authorization || !path || !host)
 		return -1;
 	endpoint = find_endpoint(server, path);
-	if (!endpoint) {
+	if (server->options.loopback_only && !npt_is_loopback_host(host)) {
+		status = 403;
+	} else if (!endpoint) {
 		status = 404;
 	} else if (server->draining || server->free_slots_count == 0) {
 		status = 503;
