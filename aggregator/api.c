@@ -194,6 +194,18 @@ static void hand_over(struct npt_api *api, struct npt_request *request, npt_api_
 	npt_answer_problem(request, 503, "too many requests are waiting");
 }
 
+extern const unsigned char npt_openapi[];
+extern const size_t npt_openapi_bytes;
+
+/* What may be asked, for everybody to read: it says nothing of anybody. */
+static void handle_openapi(void *context, struct npt_request *request)
+{
+	char *text = npt_strndup((const char *)npt_openapi, npt_openapi_bytes);
+
+	(void)context;
+	npt_answer_json_take(request, text);
+}
+
 #define DEFINE_HANDLER(name, answer)                                                               \
 	static void name(void *context, struct npt_request *request)                               \
 	{                                                                                          \
@@ -223,6 +235,7 @@ size_t npt_api_routes(struct npt_api *api, struct npt_route *routes, size_t max)
 		{ "/v1/tasks/{uid}/edges/{id}", handle_edge },
 		{ "/v1/tasks/{uid}/edges/{id}/histogram", handle_histogram },
 		{ "/v1/compare", handle_compare },
+		{ "/v1/openapi.json", handle_openapi },
 	};
 	size_t count = 0;
 
