@@ -49,7 +49,6 @@ struct job {
 /* ---- GET /v1/tasks ---- */
 
 struct list {
-	struct npt_identity identity;
 	bool sees_all;
 	struct npt_strmap *namespaces; /* asked about: "" yes, NULL is unknown */
 	struct npt_stored_task *tasks;
@@ -73,7 +72,7 @@ static unsigned int check_visible(struct npt_api_worker *worker, struct list *li
 		return 0;
 	}
 	if (!known) {
-		status = npt_access_check(worker->access, &list->identity, name, "", err);
+		status = npt_access_check(worker->access, &worker->identity, name, "", err);
 		if (status != 0 && status != 403)
 			return status;
 		known = status == 0 ? seen : hidden;
@@ -118,17 +117,13 @@ static unsigned int fill_list(struct npt_api_worker *worker, struct list *list,
 }
 
 static unsigned int begin_list(struct npt_api_worker *worker, struct list *list,
-			       const struct npt_request *request, const char *namespace_name,
-			       struct npt_error *err)
+			       const char *namespace_name, struct npt_error *err)
 {
-	unsigned int status =
-		npt_access_identify(worker->access, request->authorization, &list->identity, err);
+	unsigned int status;
 
-	if (status != 0)
-		return status;
 	if (namespace_name)
-		return npt_access_check(worker->access, &list->identity, namespace_name, "", err);
-	status = npt_access_check(worker->access, &list->identity, "", "", err);
+		return npt_access_check(worker->access, &worker->identity, namespace_name, "", err);
+	status = npt_access_check(worker->access, &worker->identity, "", "", err);
 	list->sees_all = status == 0;
 	return status == 403 ? 0 : status;
 }
@@ -154,7 +149,7 @@ static void answer_tasks(struct npt_api_worker *worker, struct npt_request *requ
 	list.namespaces = namespaces;
 	list.tasks = tasks;
 	list.max = limit;
-	status = begin_list(worker, &list, request, namespace_name, &err);
+	status = begin_list(worker, &list, namespace_name, &err);
 	if (namespace_name)
 		list.sees_all = true; /* of that namespace, as was just checked */
 	if (status == 0)
@@ -170,13 +165,26 @@ static void answer_tasks(struct npt_api_worker *worker, struct npt_request *requ
 
 /* ---- threads ---- */
 
+/* Who asks comes before what is asked: a stranger learns nothing, not even what is a question. */
+static void run_job(struct npt_api_worker *worker, const struct job *job)
+{
+	struct npt_error err = NPT_ERROR_NONE;
+	unsigned int status = npt_access_identify(worker->access, job->request->authorization,
+						  &worker->identity, &err);
+
+	if (status == 0)
+		job->run(worker, job->request);
+	else
+		npt_answer_problem(job->request, status, err.text);
+}
+
 static void *work(void *argument)
 {
 	struct worker *worker = argument;
 	struct job *job;
 
 	while ((job = npt_queue_wait(worker->api->jobs, -1))) {
-		job->run(&worker->own, job->request);
+		run_job(&worker->own, job);
 		free(job);
 	}
 	return NULL;

@@ -39,22 +39,15 @@ static void answer_error(struct npt_request *request, int r, const struct npt_er
 static bool find_visible(struct npt_api_worker *worker, struct npt_request *request,
 			 const char *uid, struct npt_stored_task *task_ret)
 {
-	struct npt_identity identity;
 	struct npt_error err = NPT_ERROR_NONE;
-	unsigned int status =
-		npt_access_identify(worker->access, request->authorization, &identity, &err);
-	int r;
+	unsigned int status;
+	int r = npt_store_find_task(worker->reader, uid, task_ret, &err);
 
-	if (status != 0) {
-		npt_answer_problem(request, status, err.text);
-		return false;
-	}
-	r = npt_store_find_task(worker->reader, uid, task_ret, &err);
 	if (r < 0) {
 		answer_error(request, r, &err);
 		return false;
 	}
-	status = npt_access_check(worker->access, &identity, task_ret->namespace_name,
+	status = npt_access_check(worker->access, &worker->identity, task_ret->namespace_name,
 				  task_ret->name, &err);
 	if (status != 0) {
 		npt_answer_problem(request, status, err.text);

@@ -4,6 +4,7 @@
  * it. libwebsockets has parsed it; here it is bounded and copied, so that it outlives the wsi.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/core/alloc.h"
@@ -64,6 +65,15 @@ static void cut_params(struct npt_exchange *exchange)
 	}
 }
 
+static void allow(struct npt_exchange *exchange, const char *method)
+{
+	char *text = exchange->extra.allow;
+	size_t length = strlen(text);
+
+	(void)snprintf(text + length, sizeof(exchange->extra.allow) - length, "%s%s",
+		       length ? ", " : "", method);
+}
+
 /* 0, or the status that refuses it. */
 static unsigned int find_route(struct npt_exchange *exchange)
 {
@@ -77,8 +87,11 @@ static unsigned int find_route(struct npt_exchange *exchange)
 		if (!match(route->path, exchange->segments, params))
 			continue;
 		path_known = true;
-		if (strcmp(route->method, exchange->request.method) != 0)
+		if (strcmp(route->method, exchange->request.method) != 0) {
+			allow(exchange, route->method);
 			continue;
+		}
+		exchange->extra.allow[0] = '\0';
 		exchange->route = route;
 		memcpy(exchange->request.params, params, sizeof(params));
 		cut_params(exchange);

@@ -230,7 +230,10 @@ def test_every_kind_of_answer_is_as_openapi_says(two_tasks):
 
 
 def test_schemathesis_finds_nothing(two_tasks, tmp_path):
-    """What it makes up, and the same with tasks and edges that there are."""
+    """What it makes up, and the same with tasks and edges that there are.
+
+    That "from" is before "to" is no schema's to say, so what fits the schema may be refused; a NUL in
+    an address never gets further than libwebsockets, which closes the connection."""
     id = edge_of(two_tasks.get("/v1/tasks/task-1")[1], 7, "client")["id"]
     seed = seeded().randrange(1, 2**31)
     for parameters in ({}, {"path.uid": "task-1", "path.id": id, "query.a": "task-1", "query.b": "task-2"}):
@@ -240,6 +243,7 @@ def test_schemathesis_finds_nothing(two_tasks, tmp_path):
         done = subprocess.run(
             [venv() / "bin/st", "--config-file", config, "run", "--url", f"https://127.0.0.1:{two_tasks.port}",
              "--tls-verify", two_tasks.ca, "-H", "Authorization: Bearer all", "--max-examples", "40",
+             "--exclude-checks", "positive_data_acceptance", "--generation-allow-x00", "false",
              "--seed", str(seed), "--generation-database", "none", "--no-color",
              f"https://127.0.0.1:{two_tasks.port}/v1/openapi.json"],
             capture_output=True, text=True, timeout=300, cwd=tmp_path)
