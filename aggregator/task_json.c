@@ -19,6 +19,7 @@
 
 #define REPORT_BYTES_MAX (64UL * 1024 * 1024)
 #define PAGE_BYTES       (8UL * 1024 * 1024) /* a page ends early beyond it */
+#define LIVE_BYTES       (256UL * 1024)
 
 static int add_edges(void *context, struct npt_report *pod)
 {
@@ -168,6 +169,7 @@ struct page {
 	struct npt_buffer text;
 	size_t count;
 	size_t limit;
+	size_t max_bytes;
 	uint64_t last_id;
 	bool more;
 };
@@ -177,7 +179,7 @@ static int add_to_page(void *context, uint64_t id, struct npt_report *window)
 	struct page *page = context;
 	npt_auto_free char *text = NULL;
 
-	if (page->count == page->limit || page->text.size_bytes > PAGE_BYTES) {
+	if (page->count == page->limit || page->text.size_bytes > page->max_bytes) {
 		page->more = true;
 		return 1;
 	}
@@ -192,20 +194,51 @@ static int add_to_page(void *context, uint64_t id, struct npt_report *window)
 	return 0;
 }
 
+static int read_page(struct npt_store_reader *reader, const struct npt_store_filter *filter,
+		     size_t max_bytes, struct page *page, struct npt_error *err)
+{
+	struct npt_store_filter one_more = *filter;
+
+	*page = (struct page){ .text = NPT_BUFFER(SIZE_MAX / 4),
+			       .limit = filter->limit,
+			       .max_bytes = max_bytes,
+			       .last_id = filter->after };
+	one_more.limit++; /* to know whether there are more */
+	return npt_store_read_windows(reader, &one_more, add_to_page, page, err);
+}
+
+static char *page_text(const struct page *page, bool has_next)
+{
+	char next[24] = "";
+
+	if (has_next)
+		(void)snprintf(next, sizeof(next), "%" PRIu64, page->last_id);
+	return npt_window_list_json_text(page->text.data, next);
+}
+
 int npt_task_windows_json(struct npt_store_reader *reader, const struct npt_store_filter *filter,
 			  char **text_ret, struct npt_error *err)
 {
-	struct page page = { .text = NPT_BUFFER(SIZE_MAX / 4), .limit = filter->limit };
-	struct npt_store_filter one_more = *filter;
-	char next[24] = "";
-	int r;
+	struct page page;
+	int r = read_page(reader, filter, PAGE_BYTES, &page, err);
 
-	one_more.limit++; /* to know whether there are more */
-	r = npt_store_read_windows(reader, &one_more, add_to_page, &page, err);
+	if (r == 0)
+		*text_ret = page_text(&page, page.more);
+	npt_buffer_done(&page.text);
+	return r;
+}
+
+int npt_task_live_json(struct npt_store_reader *reader, const struct npt_store_filter *filter,
+		       char **text_ret, size_t *count_ret, uint64_t *next_ret,
+		       struct npt_error *err)
+{
+	struct page page;
+	int r = read_page(reader, filter, LIVE_BYTES, &page, err);
+
 	if (r == 0) {
-		if (page.more)
-			(void)snprintf(next, sizeof(next), "%" PRIu64, page.last_id);
-		*text_ret = npt_window_list_json_text(page.text.data, next);
+		*text_ret = page_text(&page, true);
+		*count_ret = page.count;
+		*next_ret = page.last_id;
 	}
 	npt_buffer_done(&page.text);
 	return r;

@@ -30,3 +30,7 @@ int npt_tasks_comparison_json(struct npt_store_reader *reader,
 /* A page of windows; "next" is there if more may follow. */
 int npt_task_windows_json(struct npt_store_reader *reader, const struct npt_store_filter *filter,
 			  char **text_ret, struct npt_error *err);
+/* The same for who waits for more: "next", *next_ret, is always there. *count_ret windows. */
+int npt_task_live_json(struct npt_store_reader *reader, const struct npt_store_filter *filter,
+		       char **text_ret, size_t *count_ret, uint64_t *next_ret,
+		       struct npt_error *err);

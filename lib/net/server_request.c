@@ -28,8 +28,8 @@ static const char *method_of(struct lws *wsi)
 	return names[method];
 }
 
-/* Walks pattern and path together; params point into path. */
-static bool match(const char *pattern, const char *path, const char *params[NPT_SERVER_PARAMS_MAX])
+bool npt_path_match(const char *pattern, const char *path,
+		    const char *params[NPT_SERVER_PARAMS_MAX])
 {
 	size_t count = 0;
 
@@ -55,13 +55,12 @@ static bool match(const char *pattern, const char *path, const char *params[NPT_
 	return false;
 }
 
-/* Ends each parameter where its segment ends. */
-static void cut_params(struct npt_exchange *exchange)
+void npt_path_cut(char *path, const char *const params[NPT_SERVER_PARAMS_MAX])
 {
-	for (size_t i = 0; i < NPT_SERVER_PARAMS_MAX && exchange->request.params[i]; i++) {
-		size_t at = (size_t)(exchange->request.params[i] - exchange->segments);
+	for (size_t i = 0; i < NPT_SERVER_PARAMS_MAX && params[i]; i++) {
+		size_t at = (size_t)(params[i] - path);
 
-		exchange->segments[at + strcspn(exchange->segments + at, "/")] = '\0';
+		path[at + strcspn(path + at, "/")] = '\0';
 	}
 }
 
@@ -84,7 +83,7 @@ static unsigned int find_route(struct npt_exchange *exchange)
 		const struct npt_route *route = &options->routes[i];
 		const char *params[NPT_SERVER_PARAMS_MAX] = { NULL };
 
-		if (!match(route->path, exchange->segments, params))
+		if (!npt_path_match(route->path, exchange->segments, params))
 			continue;
 		path_known = true;
 		if (strcmp(route->method, exchange->request.method) != 0) {
@@ -94,7 +93,7 @@ static unsigned int find_route(struct npt_exchange *exchange)
 		exchange->extra.allow[0] = '\0';
 		exchange->route = route;
 		memcpy(exchange->request.params, params, sizeof(params));
-		cut_params(exchange);
+		npt_path_cut(exchange->segments, params);
 		return 0;
 	}
 	return path_known ? 405 : 404;

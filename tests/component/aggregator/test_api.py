@@ -242,7 +242,7 @@ def test_schemathesis_finds_nothing(two_tasks, tmp_path):
                                                      for key, value in parameters.items()))
         done = subprocess.run(
             [venv() / "bin/st", "--config-file", config, "run", "--url", f"https://127.0.0.1:{two_tasks.port}",
-             "--tls-verify", two_tasks.ca, "-H", "Authorization: Bearer all", "--max-examples", "40",
+             "--tls-verify", two_tasks.ca, "-H", "Authorization: Bearer all", "--max-examples", "25",
              "--exclude-checks", "positive_data_acceptance", "--generation-allow-x00", "false",
              "--seed", str(seed), "--generation-database", "none", "--no-color",
              f"https://127.0.0.1:{two_tasks.port}/v1/openapi.json"],
