@@ -39,7 +39,7 @@ def running():
 
 @pytest.mark.connections(200)
 def test_run_prints_what_the_programs_counted_in_every_format(cluster, pods, running):
-    command = running("run", "-l", "app=plain", "-n", pods, "-d", "12s", "-i", "2s", "--name", "cli", *READER)
+    command = running("run", "-l", "app=plain", "-n", pods, "-d", "16s", "-i", "2s", "--name", "cli", *READER)
     command.wait_for("task cli in namespace")
     wait_running(cluster, pods, "cli", 2)
     truth = run_traffic(cluster, pods)
@@ -146,25 +146,26 @@ def test_detached_it_only_creates_and_a_service_is_its_selector(cluster, pods):
 
 @pytest.mark.connections(120)
 def test_watch_draws_on_a_terminal_and_writes_lines_elsewhere(cluster, pods):
-    cluster.apply(both(pods, "seen", 8))
-    wait_running(cluster, pods, "seen", 2)
-    let_go(cluster, pods)
+    cluster.apply(both(pods, "seen", 15))
     drawn = {}
     thread = threading.Thread(target=lambda: drawn.update(tty=on_a_terminal("watch", "seen", "-n", pods)))
     thread.start()
+    wait_running(cluster, pods, "seen", 2)
+    let_go(cluster, pods)
     plain = npt("watch", "seen", "-n", pods)
     thread.join(60)
     code, picture = drawn["tty"]
-    assert code == 0 and picture.count("\033[H") > 2 and "of 8 s" in picture and "traffic[" in picture
+    assert code == 0 and picture.count("\033[H") > 2 and "of 15 s" in picture and "traffic[" in picture
     assert "\033" not in plain.stdout + plain.stderr and "Running" in plain.stderr
     assert plain.stdout.startswith("Succeeded") and "traffic[" in plain.stdout
 
 
-@pytest.mark.connections(120)
+@pytest.mark.connections(60)
 def test_two_tasks_are_compared(cluster, pods):
     for name in ("before", "after"):
-        cluster.apply(both(pods, name, 8))
-    wait_running(cluster, pods, "after", 2)
+        cluster.apply(both(pods, name, 15))
+    for name in ("before", "after"):
+        wait_running(cluster, pods, name, 2)
     run_traffic(cluster, pods)
     for name in ("before", "after"):
         wait_finished(cluster, pods, name)

@@ -128,13 +128,13 @@ def test_where_npt_is_not_installed_that_is_said_with_what_to_do(play):
     assert "there is no Deployment npt-controller" in out
 
 
-def test_that_nobody_takes_the_task_is_said_after_some_seconds(play):
+def test_that_nobody_takes_the_task_is_said_after_some_seconds(play, cluster):
     api, start = play()
     child = start("run", "web")
     said(child, "no controller has taken the task yet")
     os.killpg(child.pid, signal.SIGINT)
     said(child, "ending the task; Ctrl-C again leaves it to itself")
-    assert api.patches == [{"spec": {"cancel": True}}]
+    cluster.wait_until("the task is told to end", lambda: api.patches == [{"spec": {"cancel": True}}])
     os.killpg(child.pid, signal.SIGINT)
     assert child.wait(10) == 130
 
