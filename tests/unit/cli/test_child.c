@@ -86,7 +86,7 @@ static void more_than_allowed_is_refused(void)
 
 static void an_interrupt_does_not_reach_it_and_stopping_does(void)
 {
-	struct npt_child child = start("echo up; sleep 30; echo down");
+	struct npt_child child = start("echo up; exec sleep 30");
 	char line[16];
 	pid_t pid = child.pid;
 
