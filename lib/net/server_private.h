@@ -29,6 +29,9 @@ struct npt_connection {
 	/* between the check of an upgrade and its end: */
 	const struct npt_endpoint *endpoint;
 	char *authorization;
+	char *cookie;
+	char *origin;
+	char *host;
 	char *segments; /* the path, cut into opening_params */
 	const char *opening_params[NPT_SERVER_PARAMS_MAX];
 	char *query;

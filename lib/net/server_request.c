@@ -176,6 +176,29 @@ static bool takes_gzip(const char *encodings)
 	return false;
 }
 
+/* Copies of what may be asked of the request; false: one of them is too long. */
+static bool copy_headers(struct npt_exchange *exchange)
+{
+	const struct {
+		char **into;
+		enum lws_token_indexes token;
+	} headers[] = {
+		{ &exchange->authorization, WSI_TOKEN_HTTP_AUTHORIZATION },
+		{ &exchange->content_type, WSI_TOKEN_HTTP_CONTENT_TYPE },
+		{ &exchange->if_none_match, WSI_TOKEN_HTTP_IF_NONE_MATCH },
+		{ &exchange->cookie, WSI_TOKEN_HTTP_COOKIE },
+		{ &exchange->origin, WSI_TOKEN_ORIGIN },
+		{ &exchange->host, WSI_TOKEN_HOST },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(headers); i++) {
+		*headers[i].into = npt_connection_header(exchange->connection, headers[i].token);
+		if (!*headers[i].into)
+			return false;
+	}
+	return true;
+}
+
 static unsigned int read_headers(struct npt_exchange *exchange)
 {
 	struct npt_connection *connection = exchange->connection;
@@ -183,13 +206,9 @@ static unsigned int read_headers(struct npt_exchange *exchange)
 
 	if (lws_hdr_total_length(connection->wsi, WSI_TOKEN_HTTP) <= 0)
 		return 400; /* a request line without a version */
-	exchange->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
-	exchange->content_type = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_TYPE);
-	exchange->if_none_match = npt_connection_header(connection, WSI_TOKEN_HTTP_IF_NONE_MATCH);
 	length = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 	encodings = npt_connection_header(connection, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
-	if (!exchange->authorization || !exchange->content_type || !exchange->if_none_match ||
-	    !length || !encodings)
+	if (!copy_headers(exchange) || !length || !encodings)
 		return 400;
 	exchange->request.accepts_gzip = takes_gzip(encodings);
 	exchange->content_length = NPT_NO_CONTENT_LENGTH;
@@ -214,12 +233,9 @@ bool npt_is_loopback_host(const char *host)
 
 static unsigned int check_host(const struct npt_exchange *exchange)
 {
-	npt_auto_free char *host = NULL;
-
-	if (!exchange->server->options.loopback_only)
-		return 0;
-	host = npt_connection_header(exchange->connection, WSI_TOKEN_HOST);
-	return host && npt_is_loopback_host(host) ? 0 : 403;
+	return !exchange->server->options.loopback_only || npt_is_loopback_host(exchange->host)
+		       ? 0
+		       : 403;
 }
 
 unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, size_t path_bytes)
