@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/core/alloc.h"
+#include "lib/net/headers.h"
 #include "lib/net/server_private.h"
 
 #define DECISION_SECONDS 15
