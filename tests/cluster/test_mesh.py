@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's mesh: a program and its Envoy sidecar, told apart, both ways, with roles and ports."""
+import scene
 from driver import ROOT, run
 
 TASK = (ROOT / "demo/task.yaml").read_text()
@@ -12,6 +13,15 @@ def find(edges, process, role, kind, port):
             and edge["peer"]["kind"] == kind and edge["peer"]["port"] == port]
 
 
+def found_in(report, edge):
+    """The edge of the status as REST has it."""
+    one, = [other for other in report["edges"]
+            if other["process"]["pid"] == edge["pid"] and other["role"] == edge["role"]
+            and all(other["peer"].get(key, "") == edge["peer"].get(key, "")
+                    for key in ("kind", "name", "address", "port", "asked"))]
+    return one
+
+
 def test_a_sidecar_and_its_program_are_told_apart(cluster):
     archive = run(ROOT / "demo/mesh", "image").stdout.split()[-1]
     run(ROOT / "tests/cluster/load", archive)
@@ -20,7 +30,8 @@ def test_a_sidecar_and_its_program_are_told_apart(cluster):
         cluster.apply(TASK)
         cluster.kubectl("-n", "shop", "wait", "--for=jsonpath={.status.finished}=true",
                         "npt/slow-reviews", "--timeout=60s")
-        status = cluster.get("npt", "slow-reviews", "-n", "shop")["status"]
+        task = cluster.get("npt", "slow-reviews", "-n", "shop")
+        status, report = task["status"], scene.ask(f"/v1/tasks/{task['metadata']['uid']}")
     finally:
         cluster.kubectl("delete", "namespace", "shop", "--wait=false")
     edges = status["edges"]
@@ -51,6 +62,14 @@ def test_a_sidecar_and_its_program_are_told_apart(cluster):
     # By its handshake; of a connection that is older, by the plain hop, where Envoy may change the version.
     outside = {(edge["protocol"], edge["tls"]) for edge in incoming + to_pod}
     assert outside <= {("http1", "yes"), ("http", "yes")}
+    # The sidecars' connections are older than the task: it is said by whom they are named, here and there.
+    for edge in incoming + to_pod:
+        assert (edge.get("protocolFrom") == "hop") == (edge["protocol"] == "http"), edge
+        rest = found_in(report, edge)
+        assert [rest.get(key) for key in ("protocol", "protocolFrom")] == \
+            [edge.get(key) for key in ("protocol", "protocolFrom")], (edge, rest)
+    assert "hop" in {edge.get("protocolFrom") for edge in incoming + to_pod}
+    assert all("protocolFrom" not in edge for edge in inside)
     # Of Envoy's TLS there is what the wire shows, and it is said why.
     uses = {use["library"]: use for pod in status["pods"] for use in pod["tls"]}
     assert uses["BoringSSL"]["coverage"] == "metadata" and uses["BoringSSL"]["why"]
