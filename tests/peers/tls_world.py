@@ -36,6 +36,7 @@ PORT = 18443
 SLOW_BYTES, SLOW_SECONDS = 64000000, 1
 PROBES_SECONDS = 0.5
 START_SECONDS, ANSWER_SECONDS = 30, 60
+BODIES = 23
 
 
 @functools.cache
@@ -75,6 +76,11 @@ def make_certificates(folder):
                 "-CAcreateserial", "-days", "30", "-extfile", "extensions", "-out", f"{name}.pem")
 
 
+def body(number, size):
+    """What our servers answer to /SIZE?NUMBER (tls_programs/peer.c): no two numbers' bytes are the same."""
+    return bytes(ord("a") + (number + i) % BODIES for i in range(size))
+
+
 # --- the world: a namespace, its names, its certificates -------------------------------------------------
 
 
@@ -90,6 +96,8 @@ class World:
         make_certificates(self.folder)
         self.folder.chmod(0o755)
         (self.folder / "1000").write_bytes(b"x" * 1000)
+        for number in range(BODIES):  # of /1000?NUMBER
+            (self.folder / f"1000.{number}").write_bytes(body(number, 1000))
         (self.folder / str(SLOW_BYTES)).touch()
         os.truncate(self.folder / str(SLOW_BYTES), SLOW_BYTES)
         ip("netns", "add", self.namespace)
@@ -231,7 +239,7 @@ http {{
     client_body_temp_path {world.folder}/t; proxy_temp_path {world.folder}/t;
     fastcgi_temp_path {world.folder}/t; uwsgi_temp_path {world.folder}/t; scgi_temp_path {world.folder}/t;
     server {{
-        listen 127.0.0.1:{PORT} ssl http2; root {world.folder};
+        listen 127.0.0.1:{PORT} ssl http2; root {world.folder}; try_files $uri.$args $uri =404;
         ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate server.pem; ssl_certificate_key server.key;
     }}
 }}
@@ -283,13 +291,18 @@ def envoy(world, _, options):
 
 def curl_cffi(world, role, options):
     """BoringSSL inside a Python module; its requests are made by a line on stdin, as ours are."""
-    address = f"https://{NAME}:{options.get('port', PORT)}/{options.get('size', 1000)}"
+    size, number = options.get("size", 1000), options.get("number", 0)
+    address = f"https://{NAME}:{options.get('port', PORT)}/{size}"
     program = ("import json, os, sys\nfrom curl_cffi import requests\nsession = requests.Session()\n"
                "def batch(count):\n    for _ in range(count):\n"
-               f"        got = session.get('{address}',"
+               f"        query, wanted = '', b'x' * {size}\n"
+               f"        if {number}:\n"
+               f"            now = ({number} + truth['requests']) % {BODIES}\n"
+               f"            query, wanted = f'?{{now}}', bytes(97 + (now + i) % {BODIES} for i in range({size}))\n"
+               f"        got = session.get('{address}' + query,"
                " verify='ca.pem', http_version='v1')\n"
-               f"        assert got.status_code == 200 and len(got.content) == {options.get('size', 1000)}\n"
-               "    truth['requests'] += count\n"
+               "        assert got.status_code == 200 and got.content == wanted, got.content[:100]\n"
+               "        truth['requests'] += 1\n"
                "truth = {'pid': os.getpid(), 'role': 'client', 'requests': 0, 'tls': None, 'wire': None}\n"
                "def say():\n    print(json.dumps({'library': 'BoringSSL', 'ends': [truth]}), flush=True)\n"
                f"batch({options.get('hold', 0)})\nsay()\n"
@@ -298,7 +311,8 @@ def curl_cffi(world, role, options):
 
 
 def addresses(options):
-    return [f"https://{NAME}:{options.get('port', PORT)}/{options['size']}"] * options["requests"]
+    query = f"?{options['number']}" if "number" in options else ""
+    return [f"https://{NAME}:{options.get('port', PORT)}/{options['size']}{query}"] * options["requests"]
 
 
 OTHERS = {peer.name: peer for peer in (
@@ -316,11 +330,12 @@ OTHERS = {peer.name: peer for peer in (
     Peer("curl_cffi", Uses("BoringSSL", "full"), curl_cffi),
     # These end when they have what they asked for. Held: so slow that it lasts.
     Peer("curl", OPENSSL3, lambda world, role, options: [
-        "curl", "-sSv", "--cacert", "ca.pem", options.get("http", "--http1.1"), "-o", "/dev/null",
+        "curl", "-sSv", "--cacert", "ca.pem", options.get("http", "--http1.1"), "-o",
+        options.get("into", "/dev/null"),
         *(["--limit-rate", "250k"] if "hold" in options else []),
         *addresses(options)], ours=False),
     Peer("wget", GNUTLS, lambda world, role, options: [
-        "wget", "-q", "--ca-certificate", "ca.pem", "-O", "/dev/null",
+        "wget", "-q", "--ca-certificate", "ca.pem", "-O", options.get("into", "/dev/null"),
         *(["--limit-rate=250k"] if "hold" in options else []),
         *addresses(options)], ours=False),
     # These do as they are told by stdin.
