@@ -5,10 +5,10 @@
  *
  * Usage: peer server|client key=value... (see tls_world.py, which knows them for all languages)
  * Prints what it did as a line of JSON when it is ready and after each line on stdin; a client
- * first makes its requests. With number=N they ask for body N, N+1, ... modulo 23 (GET /SIZE?NUMBER),
- * whose i-th byte is letter NUMBER + i modulo 23; without, for one of x alone. A client ends with 1 if
- * it gets another body. Ends with stdin. Prototypes are its own: no header has to fit the
- * library.
+ * first makes its requests. With number=N they ask for body N, N+1, ... modulo 23 (GET
+ * /SIZE?NUMBER), whose i-th byte is letter NUMBER + i modulo 23; without, for one of x alone. A
+ * client ends with 1 if it gets another body. Ends with stdin. Prototypes are its own: no header
+ * has to fit the library.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
