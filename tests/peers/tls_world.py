@@ -90,6 +90,7 @@ class World:
     def __init__(self, folder):
         self.folder, self.namespace = folder, f"npttls{os.getpid() % 100000}"
         self.running = []
+        self.logged = 0  # by nginx, before it counts
 
     def __enter__(self):
         ensure_programs()
@@ -298,7 +299,8 @@ def curl_cffi(world, role, options):
                f"        query, wanted = '', b'x' * {size}\n"
                f"        if {number}:\n"
                f"            now = ({number} + truth['requests']) % {BODIES}\n"
-               f"            query, wanted = f'?{{now}}', bytes(97 + (now + i) % {BODIES} for i in range({size}))\n"
+               f"            query = f'?{{now}}'\n"
+               f"            wanted = bytes(97 + (now + i) % {BODIES} for i in range({size}))\n"
                f"        got = session.get('{address}' + query,"
                " verify='ca.pem', http_version='v1')\n"
                "        assert got.status_code == 200 and got.content == wanted, got.content[:100]\n"
@@ -534,24 +536,38 @@ class Running:
         """From here on it counts."""
         if self.peer.ours and self.role == "server":
             self.begin = ask(self.program)
+        elif self.role == "server":
+            self.world.logged = len(nginx_log(self.world))
+
+
+def nginx_log(world):
+    file = world.folder / "access.log"
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def nginx_truth(world):
-    """[end] by worker, and the facts of the last request."""
-    nothing = {"role": "server", "requests": 0, "tls": None, "wire": None}
-    ends, last = collections.defaultdict(lambda: dict(nothing)), {}
-    for line in (world.folder / "access.log").read_text().splitlines():
+    """[end] by worker, of the requests since mark(), and the facts of the last one. Bytes of HTTP/2 are not
+    logged as they are sent."""
+    ends, last = {}, {}
+    for line in nginx_log(world)[world.logged:]:
         last = json.loads(line)
-        ends[last["pid"]]["pid"] = last["pid"]
-        ends[last["pid"]]["requests"] += 1
+        calls = {"writes": None, "written": 0, "reads": None, "read": 0}
+        end = ends.setdefault(last["pid"], {"pid": last["pid"], "role": "server", "requests": 0, "wire": None,
+                                            "tls": calls if last["protocol"] == "HTTP/1.1" else None})
+        end["requests"] += 1
+        if end["tls"]:
+            end["tls"]["written"] += last["sent"]
+            end["tls"]["read"] += last["received"]
     return list(ends.values()), last
 
 
 def play(world, scene, order, slowly=False):
-    """Runs a scene; the Result. slowly: programs that have just come wait for probes after one request."""
+    """Runs a scene; the Result. slowly: programs that have just come are left the time for their probes:
+    servers before they are asked, clients after one request."""
     with contextlib.suppress(FileNotFoundError):
         (world.folder / "access.log").unlink()
     agent = None
+    settle = slowly
     held = order == BEFORE
     slow = held and scene.client in DOWNLOADS
     brief = scene.client in DOWNLOADS or dict(scene.client_options).get("once")
@@ -564,6 +580,8 @@ def play(world, scene, order, slowly=False):
         if not held:
             agent = TlsAgent("--netns", f"/run/netns/{world.namespace}")
         server = Running(world, scene.server, "server", server_options)
+        if settle and not held:
+            time.sleep(PROBES_SECONDS)  # it is probed since it listens
         client = Running(world, scene.client, "client", client_options)
         if held:
             if slow:

@@ -29,7 +29,7 @@
 
 #define WORKERS_MAX       8
 #define BODY_BYTES_MAX    (8 << 20)
-#define BODIES            23 /* different ones: a prime, so that no block of a body is like the next */
+#define BODIES            23 /* different ones: a prime, so that no two blocks of one are alike */
 #define HEAD_BYTES_MAX    4096
 #define READ_BYTES        16384
 #define TCP_INFO_BYTES    256
@@ -452,11 +452,12 @@ static void run_batch(int count)
 static void start(void)
 {
 	int server = strcmp(options.role, "server") == 0;
-	int listener = server ? open_listener() : -1;
+	int listener;
 
 	mine->pid = getpid();
 	if (!options.late)
 		open_library();
+	listener = server ? open_listener() : -1;
 	if (server && options.workers)
 		start_workers(listener);
 	else if (server && !options.late)
