@@ -35,6 +35,7 @@
 #define TCP_INFO_BYTES    256
 #define BYTES_RECEIVED_AT 128
 #define BYTES_SENT_AT     200
+#define BYTES_RETRANS_AT  208 /* of those that were sent */
 #define SSL_FILETYPE_PEM  1
 #define SSL_VERIFY_PEER   1
 #define SET_HOSTNAME      55 /* SSL_CTRL_SET_TLSEXT_HOSTNAME */
@@ -234,7 +235,7 @@ static void add_wire(int fd, unsigned long long *sent, unsigned long long *recei
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size))
 		fail("TCP_INFO");
-	*sent += info[BYTES_SENT_AT / sizeof(info[0])];
+	*sent += info[BYTES_SENT_AT / sizeof(info[0])] - info[BYTES_RETRANS_AT / sizeof(info[0])];
 	*received += info[BYTES_RECEIVED_AT / sizeof(info[0])];
 }
 
