@@ -71,9 +71,9 @@ def test_who_may_not_watch_is_told_why(aggregator, path, token, code, words):
 
 def test_a_session_may_watch_from_its_own_origin_only(aggregator):
     post(aggregator, 1)
-    done = aggregator.curl("/v1/session", "-X", "POST", "-H", "Authorization: Bearer all", "-o", "/dev/null", "-w",
-                           "HTTP/1.1 204 \r\n\r\n%header{set-cookie}")
-    cookie = done[1].split(";")[0]
+    answer = ["-o", "/dev/null", "-w", "HTTP/1.1 204 \r\n\r\n%header{set-cookie}"]
+    _, said, _ = aggregator.curl("/v1/session", "-X", "POST", "-H", "Authorization: Bearer all", *answer)
+    cookie = said.split(";")[0]
     own = f"https://127.0.0.1:{aggregator.port}"
     for origin, code in ((own, None), ("https://evil.example", 4401)):
         wire = dial(aggregator.port, aggregator.ca, path="/v1/tasks/task-1/live",
