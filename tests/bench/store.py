@@ -94,8 +94,9 @@ def load(rows):
             stderr=subprocess.DEVNULL)
         try:
             time.sleep(1)
-            posts = subprocess.Popen([LOAD, f"http://127.0.0.1:{PORT}/v1/ingest", folder / "key", str(rows),
-                                      str(AGENTS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            posts = subprocess.Popen(
+                [LOAD, f"http://127.0.0.1:{PORT}/v1/ingest", folder / "key", str(rows), str(AGENTS)],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             reader, lines, rss = Reader(), [], 0
             reader.start()
             for line in posts.stdout:
