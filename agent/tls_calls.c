@@ -17,7 +17,7 @@
 #include "lib/core/log.h"
 
 #define FILES_MAX       1024
-#define RECORDS_MAX     4096 /* of processes, those that ended included */
+#define RECORDS_MAX     NPT_TLS_UNASSIGNED_MAX /* of processes, those that ended included */
 #define DESCRIPTORS_MAX 8192
 #define LOOK_MIN_NS     (2 * NPT_NS_PER_MS)
 #define LOOK_MAX_NS     (5 * NPT_NS_PER_SECOND)
@@ -74,8 +74,9 @@ struct npt_tls_calls *npt_tls_calls_new(struct npt_probe *probe)
 	return calls;
 }
 
-static void free_process(struct process *process)
+static void free_process(struct npt_tls_calls *calls, struct process *process)
 {
+	npt_probe_forget_tls_unassigned(calls->probe, process->pid, process->start_ns);
 	free(process->attachments);
 	free(process);
 }
@@ -104,7 +105,7 @@ void npt_tls_calls_free(struct npt_tls_calls *calls)
 		return;
 	for (size_t i = 0; i < calls->count; i++) {
 		detach(calls, calls->processes[i]);
-		free_process(calls->processes[i]);
+		free_process(calls, calls->processes[i]);
 	}
 	npt_tls_attacher_free(calls->attacher);
 	npt_tls_programs_free(calls->programs);
@@ -131,7 +132,7 @@ static bool make_room(struct npt_tls_calls *calls)
 	for (size_t i = 0; i < calls->count; i++) {
 		if (!calls->processes[i]->detached)
 			continue;
-		free_process(calls->processes[i]);
+		free_process(calls, calls->processes[i]);
 		memmove(&calls->processes[i], &calls->processes[i + 1],
 			(calls->count - i - 1) * sizeof(struct process *));
 		calls->count--;
@@ -361,13 +362,14 @@ void npt_tls_calls_end_scope(struct npt_tls_calls *calls, uint32_t scope)
 	}
 }
 
-static void add_line(struct npt_report *report, const struct npt_edge *edge,
-		     const struct npt_tls_attachment *attachment)
+/* NULL: no room for it. */
+static struct npt_tls_use *add_line(struct npt_report *report, const struct npt_edge *edge,
+				    const struct npt_tls_attachment *attachment)
 {
 	struct npt_tls_use *use = npt_report_add_tls(report);
 
 	if (!use)
-		return;
+		return NULL;
 	use->pid = edge->process.pid;
 	use->start_ns = edge->process.start_ns;
 	memcpy(use->process, edge->process.name, sizeof(use->process));
@@ -377,6 +379,24 @@ static void add_line(struct npt_report *report, const struct npt_edge *edge,
 	memcpy(use->how, attachment->how, sizeof(use->how));
 	use->coverage = attachment->coverage;
 	memcpy(use->why, attachment->why, sizeof(use->why));
+	return use;
+}
+
+/* Which of its libraries a call is of is not known: the first one whose calls are seen says it. */
+static void add_lines(const struct npt_tls_calls *calls, const struct process *process,
+		      const struct npt_edge *edge, struct npt_report *report)
+{
+	bool said = false;
+
+	for (size_t i = 0; i < process->count; i++) {
+		struct npt_tls_use *use = add_line(report, edge, &process->attachments[i]);
+
+		if (!use || said || use->coverage != NPT_COVERAGE_FULL)
+			continue;
+		use->unassigned_calls =
+			npt_probe_tls_unassigned(calls->probe, process->pid, process->start_ns);
+		said = true;
+	}
 }
 
 static bool is_told(const struct npt_report *report, const struct npt_edge *edge)
@@ -397,7 +417,7 @@ static void add_unknown(struct npt_report *report, const struct npt_edge *edge, 
 					      .coverage = NPT_COVERAGE_METADATA };
 
 	(void)snprintf(unknown.why, sizeof(unknown.why), "%s", why);
-	add_line(report, edge, &unknown);
+	(void)add_line(report, edge, &unknown);
 }
 
 uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t pid,
@@ -424,8 +444,8 @@ void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report
 		if (edge->process.pid == 0 || is_told(report, edge))
 			continue;
 		process = find(calls, edge->process.pid, edge->process.start_ns);
-		for (size_t k = 0; process && k < process->count; k++)
-			add_line(report, edge, &process->attachments[k]);
+		if (process)
+			add_lines(calls, process, edge, report);
 		if (edge->tls == NPT_TLS_YES && (!process || process->count == 0))
 			add_unknown(report, edge,
 				    !process          ? NOT_LOOKED_AT
