@@ -68,12 +68,18 @@ int BPF_PROG(npt_write_begin, struct sock *sk, struct msghdr *msg)
 static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *conn, int result)
 {
 	struct npt_bpf_slot *slot = npt_operation_slot(sk, conn);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	__u64 started_ns = conn->write_started_ns, now_ns;
-	struct tcp_sock *tp;
 
 	conn->write_started_ns = 0;
 	if (!slot || result <= 0)
 		return;
+	if (npt_layer_protocol && tp && npt_has_ulp(tp)) {
+		npt_kernel_tls_look(conn, sk);
+		slot = npt_slot(conn->slot);
+		if (!slot)
+			return;
+	}
 	if (npt_layer_protocol && !npt_sees_write_begin && !npt_is_understood(conn)) {
 		npt_message_after_call(sk, conn, (__u32)result);
 		slot = npt_slot(conn->slot);
@@ -85,7 +91,6 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 	npt_add(&slot->written_bytes, (__u64)result);
 	if (started_ns && conn->write_tid == (__u32)bpf_get_current_pid_tgid())
 		npt_metric_time(&slot->metrics[NPT_BPF_WRITE], now_ns - started_ns);
-	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
 	npt_metric_time(&slot->metrics[NPT_BPF_RTT], (__u64)(tp->srtt_us >> 3) * 1000);
@@ -153,7 +158,8 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 	slot = npt_operation_slot(sk, conn);
 	if (!slot || !read)
 		return;
-	if (npt_layer_tls && first) /* it had no edge while its bytes were copied */
+	/* It had no edge while its bytes were copied, or they came in packets of no socket. */
+	if (npt_layer_tls && (first || (conn->kernel_tls & NPT_KERNEL_TLS_RECEIVES)))
 		npt_tls_received(conn);
 	if (npt_layer_protocol && conn->heard) {
 		npt_conn_relabel(conn, sk);
