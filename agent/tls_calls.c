@@ -25,6 +25,9 @@
 #define ENDED           "it ended before probes could be set, which takes some 10 ms"
 #define NOT_LOOKED_AT   "it was not looked at: more processes than are kept, or its event was lost"
 #define NO_LIBRARY      "no TLS library was found in the files that the process has mapped"
+#define BY_KERNEL       "kTLS: sockets with the ULP tls and a key"
+#define WITHIN_KERNEL                                                                              \
+	"the kernel makes the records: write and read are of plaintext, not looked into"
 
 struct process {
 	uint32_t pid;
@@ -34,6 +37,7 @@ struct process {
 	uint64_t look_period_ns;
 	bool put_off;                           /* a look is due then */
 	bool detached;                          /* ended, or its scope did */
+	bool kernel_tls;                        /* it has, or had, a connection with such */
 	char why[NPT_TEXT_BYTES];               /* why it could not be looked at; "" if it was */
 	struct npt_tls_attachment *attachments; /* up to NPT_TLS_PROCESS_LIBRARIES */
 	size_t count;
@@ -420,6 +424,33 @@ static void add_unknown(struct npt_report *report, const struct npt_edge *edge, 
 	(void)add_line(report, edge, &unknown);
 }
 
+/* Beside the library that made the handshake, if that was this process. */
+static void add_kernel(struct npt_report *report, const struct npt_edge *edge)
+{
+	struct npt_tls_attachment kernel = { .coverage = NPT_COVERAGE_METADATA };
+	struct npt_tls_use *use = add_line(report, edge, &kernel);
+
+	if (!use)
+		return;
+	(void)snprintf(use->library, sizeof(use->library), "kernel");
+	(void)snprintf(use->how, sizeof(use->how), "%s", BY_KERNEL);
+	(void)snprintf(use->why, sizeof(use->why), "%s", WITHIN_KERNEL);
+}
+
+/* An edge says it once, in the window in which it was found; the process goes on with it. */
+static void note_kernel_tls(const struct npt_tls_calls *calls, const struct npt_report *report)
+{
+	for (size_t i = 0; i < report->edges_count; i++) {
+		const struct npt_edge *edge = &report->edges[i];
+		struct process *process = NULL;
+
+		if (edge->connections.kernel_tls > 0)
+			process = find(calls, edge->process.pid, edge->process.start_ns);
+		if (process)
+			process->kernel_tls = true;
+	}
+}
+
 uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t pid,
 				   uint64_t start_ns)
 {
@@ -437,6 +468,7 @@ void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report
 {
 	report->tls_count = 0;
 	report->tls_other = 0;
+	note_kernel_tls(calls, report);
 	for (size_t i = 0; i < report->edges_count; i++) {
 		const struct npt_edge *edge = &report->edges[i];
 		const struct process *process;
@@ -446,7 +478,9 @@ void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report
 		process = find(calls, edge->process.pid, edge->process.start_ns);
 		if (process)
 			add_lines(calls, process, edge, report);
-		if (edge->tls == NPT_TLS_YES && (!process || process->count == 0))
+		if (process ? process->kernel_tls : edge->connections.kernel_tls > 0)
+			add_kernel(report, edge);
+		else if (edge->tls == NPT_TLS_YES && (!process || process->count == 0))
 			add_unknown(report, edge,
 				    !process          ? NOT_LOOKED_AT
 				    : process->why[0] ? process->why

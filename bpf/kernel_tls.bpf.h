@@ -15,9 +15,10 @@
 #include "bpf/handshake.bpf.h"
 #include "bpf/label.bpf.h"
 
-/* The directions, as bits of npt_conn.kernel_tls: received, sent. */
+/* Of npt_conn.kernel_tls: directions, and that it is not counted yet. */
 #define NPT_KERNEL_TLS_RECEIVES 1
 #define NPT_KERNEL_TLS_SENDS    2
+#define NPT_KERNEL_TLS_NEWS     4
 
 static __always_inline bool npt_has_ulp(struct tcp_sock *tp)
 {
@@ -62,20 +63,20 @@ static __always_inline void npt_kernel_tls_hides_handshake(struct npt_conn *conn
 		conn->flags &= ~NPT_CONN_HANDSHAKE;
 }
 
-/* Is it the kernel's TLS, or is one more direction of it? An owner it has already. */
-static __noinline int npt_kernel_tls_look(struct npt_conn *conn, struct sock *sk)
+/*
+ * Directions with a key. If it is news that its TLS is the kernel's, it is to be labelled, then
+ * counted. A global function, and news in memory, so that what follows is verified once.
+ */
+__noinline int npt_kernel_tls_see(struct npt_conn *conn, __u32 keys)
 {
-	struct npt_bpf_speech *speech;
-	struct tcp_sock *tp;
-	__u32 index, keys, known;
+	__u32 known;
 
-	if (!npt_layer_protocol || !conn || !sk || conn->slot == NPT_SLOT_NONE)
+	if (!npt_layer_protocol || !conn || conn->slot == NPT_SLOT_NONE)
 		return 0;
 	known = conn->kernel_tls;
-	tp = bpf_skc_to_tcp_sock(sk);
-	keys = tp ? npt_kernel_tls_keys(tp) : 0;
 	if (!(keys & ~known) ||
-	    __sync_val_compare_and_swap(&conn->kernel_tls, known, known | keys) != known)
+	    __sync_val_compare_and_swap(&conn->kernel_tls, known,
+					known | keys | (known ? 0 : NPT_KERNEL_TLS_NEWS)) != known)
 		return 0;
 	npt_kernel_tls_hides_handshake(conn, keys);
 	if (known)
@@ -85,10 +86,27 @@ static __noinline int npt_kernel_tls_look(struct npt_conn *conn, struct sock *sk
 		conn->tls = NPT_BPF_TLS_YES;
 		conn->heard = NPT_LABEL(0, NPT_BPF_TLS_YES, 0);
 	}
-	npt_conn_label(conn, sk);
-	index = conn->slot;
-	speech = bpf_map_lookup_elem(&npt_speeches, &index);
-	if (speech)
-		npt_add(&speech->kernel_tls, 1);
 	return 0;
+}
+
+/* In the edge that it has come to by its label. */
+static __always_inline void npt_kernel_tls_count(struct npt_conn *conn)
+{
+	__u32 index = conn->slot, news = conn->kernel_tls;
+	struct npt_bpf_speech *speech = bpf_map_lookup_elem(&npt_speeches, &index);
+
+	if (speech && __sync_val_compare_and_swap(&conn->kernel_tls, news,
+						  news & ~NPT_KERNEL_TLS_NEWS) == news)
+		npt_add(&speech->kernel_tls, 1);
+}
+
+/* Brings its label up to date, too. An owner it has already. */
+static __always_inline void npt_kernel_tls_look(struct npt_conn *conn, struct sock *sk,
+						struct tcp_sock *tp)
+{
+	if (npt_layer_protocol && npt_has_ulp(tp))
+		npt_kernel_tls_see(conn, npt_kernel_tls_keys(tp));
+	npt_conn_label(conn, sk);
+	if (npt_layer_protocol && (conn->kernel_tls & NPT_KERNEL_TLS_NEWS))
+		npt_kernel_tls_count(conn);
 }

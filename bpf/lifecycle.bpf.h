@@ -152,9 +152,8 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 	}
 	if (conn->slot == NPT_SLOT_NONE)
 		npt_conn_own(conn, &conn->owner);
-	if (npt_layer_protocol && tp && npt_has_ulp(tp)) /* it was reset: the key is there still */
-		npt_kernel_tls_look(conn, sk);
-	npt_conn_label(conn, sk);
+	if (tp) /* after a reset the key is there still */
+		npt_kernel_tls_look(conn, sk, tp);
 	if (npt_layer_protocol)
 		npt_tls_closed(conn, tp);
 	conn->flags |= NPT_CONN_CLOSED;

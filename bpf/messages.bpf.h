@@ -272,13 +272,14 @@ static __always_inline bool npt_chunk_of_iterator(struct npt_chunk *chunk, struc
 }
 
 /* The socket has a ULP: what the program writes is not what goes out, or no news any more. */
-static __noinline int npt_message_is_sealed(struct sock *sk, struct npt_conn *conn)
+static __noinline int npt_message_is_sealed(struct npt_conn *conn, struct sock *sk,
+					    struct tcp_sock *tp)
 {
-	if (!sk || !conn)
+	if (!conn || !sk || !tp)
 		return 0;
 	if (conn->slot == NPT_SLOT_NONE)
 		npt_conn_own_current(conn);
-	npt_kernel_tls_look(conn, sk);
+	npt_kernel_tls_look(conn, sk, tp);
 	return (conn->kernel_tls & NPT_KERNEL_TLS_SENDS) || npt_is_understood(conn);
 }
 
@@ -294,7 +295,7 @@ static __always_inline void npt_message_sent(struct sock *sk, struct npt_conn *c
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
-	if (npt_has_ulp(tp) && npt_message_is_sealed(sk, conn))
+	if (npt_has_ulp(tp) && npt_message_is_sealed(conn, sk, tp))
 		return;
 	if (!npt_chunk_of_iterator(&chunk, msg))
 		return;

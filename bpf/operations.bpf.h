@@ -75,7 +75,7 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 	if (!slot || result <= 0)
 		return;
 	if (npt_layer_protocol && tp && npt_has_ulp(tp)) {
-		npt_kernel_tls_look(conn, sk);
+		npt_kernel_tls_look(conn, sk, tp);
 		slot = npt_slot(conn->slot);
 		if (!slot)
 			return;

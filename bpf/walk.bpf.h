@@ -199,9 +199,7 @@ int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 			npt_conn_own(conn, &conn->owner);
 		if (conn->slot == NPT_SLOT_NONE)
 			npt_walk_unowned++;
-		if (npt_layer_protocol && npt_has_ulp(tp))
-			npt_kernel_tls_look(conn, sk);
-		npt_conn_label(conn, sk);
+		npt_kernel_tls_look(conn, sk, tp);
 		slot = npt_slot(conn->slot);
 		if (slot && conn->slot != NPT_SLOT_NONE) {
 			npt_conn_fold(conn, tp, slot);

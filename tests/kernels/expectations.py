@@ -38,6 +38,13 @@ class Kernel:
         return f"{self.name} {self.architecture}"
 
     @property
+    def kernel_tls(self):
+        """Options of the agent with which TLS that the kernel makes is measured: each goes another way."""
+        if not self.accuracy:
+            return []
+        return [""] if "protocol" in self.lacks else ["", "--no-trampolines"]
+
+    @property
     def tests(self):
         tests = {"": [], "Base": SMALL_BASE, ALL: SMALL}[self.accuracy]
         return [test for test in tests if test not in self.without]
