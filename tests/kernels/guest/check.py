@@ -39,7 +39,8 @@ def measure(agent, layers, traffic, *options, summarize=summary):
     """Measures what traffic() makes, which returns its truth, by the agent itself."""
     command = [agent, "run", "--netns", "/proc/self/ns/net", "--layers", layers, "--duration", "100",
                "--interval", "1", "--output", "json", "--log-level", "info",
-               "--budget-cpu", "100000", *options]  # an emulated CPU is many times slower than any budget means
+               "--budget-cpu", "100000",  # an emulated CPU is many times slower than any budget means
+               *options]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = child.stderr.readline()
     if "measuring" not in first:

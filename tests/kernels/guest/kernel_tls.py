@@ -94,7 +94,8 @@ class Scenes:
 
     def __init__(self):
         self.listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in
-                          ("older", "new", "reset", "one_way", "no_key")}
+                          ("idle", "older", "new", "reset", "one_way", "no_key")}
+        self.idle = sealed(self.listeners["idle"])
         self.older = sealed(self.listeners["older"])
         self.truth = {}
 
@@ -104,6 +105,7 @@ class Scenes:
     def play(self):
         """The truth: {scene: {role: numbers}}."""
         label = {"tls": "yes", "protocol": "unknown"}
+        self.truth["idle"] = both_ends(0, 0, opened=0, closed=0, kernel=1, **label)
         self.older.talk()
         self.truth["older"] = both_ends(EXCHANGES, RECORD_MORE, opened=0, closed=0, kernel=1, **label)
         for _ in range(CONNECTIONS):  # over before anybody walks over sockets
@@ -157,7 +159,8 @@ class Scenes:
         ask_for(pair.server)
         pair.talk()
         pair.close()
-        self.truth["no_key"] = both_ends(EXCHANGES, 0, opened=1, closed=1, kernel=0, tls="no", protocol="http1")
+        self.truth["no_key"] = both_ends(EXCHANGES, 0, opened=1, closed=1, kernel=0, tls="no",
+                                         protocol="http1")
 
     def summary(self, report):
         """{scene: {role: what was measured}}"""
@@ -180,6 +183,7 @@ class Scenes:
         return found
 
     def close(self):
+        self.idle.close()
         self.older.close()
         for listener in self.listeners.values():
             listener.close()
