@@ -4,9 +4,9 @@
  * Kernel TLS - sockets whose records the kernel makes, or opens: the ULP "tls" (4.13+) with a key.
  * The ULP alone says nothing: libraries ask for it before the handshake, and may have no use of it.
  *
- * It is looked for when a write ends (one load where there is no ULP), before a message of what is
- * not understood yet, and at each walk. Not at close(): by the time of the first state change the
- * key is gone.
+ * It is looked for when a read or write ends (one load where there is no ULP), before a message of
+ * what is not understood yet, at a reset, and at each walk. Not at close(): by the time of its
+ * first state change the key is gone.
  *
  * What a program hands over and gets is plaintext then, at socket calls, and nothing in it is a
  * record: so no message of such a connection is looked at any more, and what its handshake still
@@ -90,11 +90,14 @@ __noinline int npt_kernel_tls_see(struct npt_conn *conn, __u32 keys)
 }
 
 /* In the edge that it has come to by its label. */
-static __always_inline void npt_kernel_tls_count(struct npt_conn *conn)
+static __always_inline void npt_kernel_tls_count_news(struct npt_conn *conn)
 {
 	__u32 index = conn->slot, news = conn->kernel_tls;
-	struct npt_bpf_speech *speech = bpf_map_lookup_elem(&npt_speeches, &index);
+	struct npt_bpf_speech *speech;
 
+	if (!(news & NPT_KERNEL_TLS_NEWS))
+		return;
+	speech = bpf_map_lookup_elem(&npt_speeches, &index);
 	if (speech && __sync_val_compare_and_swap(&conn->kernel_tls, news,
 						  news & ~NPT_KERNEL_TLS_NEWS) == news)
 		npt_add(&speech->kernel_tls, 1);
@@ -107,6 +110,6 @@ static __always_inline void npt_kernel_tls_look(struct npt_conn *conn, struct so
 	if (npt_layer_protocol && npt_has_ulp(tp))
 		npt_kernel_tls_see(conn, npt_kernel_tls_keys(tp));
 	npt_conn_label(conn, sk);
-	if (npt_layer_protocol && (conn->kernel_tls & NPT_KERNEL_TLS_NEWS))
-		npt_kernel_tls_count(conn);
+	if (npt_layer_protocol)
+		npt_kernel_tls_count_news(conn);
 }

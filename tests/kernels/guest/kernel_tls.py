@@ -4,10 +4,10 @@ handshake, nothing but the ULP "tls". Each scene has a port of its own, and its 
 
 What is inside is HTTP, so that plaintext that is taken for what goes over the wire shows.
 """
-import contextlib
 import os
 import socket
 import struct
+import tempfile
 
 TCP_ULP, SOL_TLS, TLS_TX, TLS_RX = 31, 282, 1, 2
 TLS_1_3, AES_GCM_128 = 0x0304, 51
@@ -89,12 +89,19 @@ def both_ends(count, more, **label):
             "server": end_of(count, len(ANSWER), len(QUESTION), more, **label)}
 
 
+def one_end_each(client, server):
+    """The truth of one short connection on which the client writes, if anybody does."""
+    both = {**dict.fromkeys(("writes", "written", "reads", "read", "sent", "received"), 0),
+            "opened": 1, "closed": 1, "kernel": 1, "tls": "yes", "protocol": "unknown"}
+    return {"client": {**both, **client}, "server": {**both, **server}}
+
+
 class Scenes:
     """Set up before the agent begins; play() is what happens while it measures."""
 
     def __init__(self):
         self.listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in
-                          ("idle", "older", "new", "reset", "one_way", "no_key")}
+                          ("idle", "older", "new", "reset", "reads", "by_file", "one_way", "no_key")}
         self.idle = sealed(self.listeners["idle"])
         self.older = sealed(self.listeners["older"])
         self.truth = {}
@@ -114,10 +121,42 @@ class Scenes:
             pair.close()
         self.truth["new"] = both_ends(CONNECTIONS * EXCHANGES, RECORD_MORE, opened=CONNECTIONS,
                                       closed=CONNECTIONS, kernel=CONNECTIONS, **label)
+        self.reads()
+        self.by_file()
         self.one_way()
         self.reset()
         self.no_key()
         return self.truth
+
+    def reads(self):
+        """One end only writes, the other only reads."""
+        pair, wire = sealed(self.listeners["reads"]), len(QUESTION) + RECORD_MORE
+        for _ in range(EXCHANGES):
+            pair.client.send(QUESTION)
+            assert pair.server.recv(len(QUESTION), socket.MSG_WAITALL) == QUESTION
+        pair.close()
+        bytes_ = EXCHANGES * len(QUESTION)
+        self.truth["reads"] = one_end_each({"writes": EXCHANGES, "written": bytes_, "sent": EXCHANGES * wire},
+                                           {"reads": EXCHANGES, "read": bytes_, "received": EXCHANGES * wire})
+
+    def by_file(self):
+        """sendfile() in, splice() out: the first counts plaintext, the other what records have taken."""
+        pair = sealed(self.listeners["by_file"])
+        wire, count = len(QUESTION) + RECORD_MORE, EXCHANGES
+        source, sink = os.pipe()
+        with tempfile.TemporaryFile() as file:
+            file.write(QUESTION)
+            file.flush()
+            for _ in range(count):
+                assert os.sendfile(pair.client.fileno(), file.fileno(), 0, len(QUESTION)) == len(QUESTION)
+                assert os.splice(pair.server.fileno(), sink, len(QUESTION)) == len(QUESTION)
+                assert os.read(source, len(QUESTION)) == QUESTION
+        os.close(source)
+        os.close(sink)
+        pair.close()
+        self.truth["by_file"] = one_end_each(
+            {"writes": count, "written": count * len(QUESTION), "sent": count * wire},
+            {"reads": count, "read": count * wire, "received": count * wire})
 
     def one_way(self):
         """The client's kernel makes records, its program opens those of the server, which has no kTLS."""
@@ -135,22 +174,16 @@ class Scenes:
                                  "server": {**server, "opened": 1, "closed": 1}}
 
     def reset(self):
-        """The server has a key to read with and never writes: it shows at the end, before close()."""
+        """The server never reads nor writes what its kernel would open: that shows at the reset."""
         pair, wire = Pair(self.listeners["reset"]), len(QUESTION) + RECORD_MORE
         seal(pair.client, CLIENT, None)
         seal(pair.server, None, CLIENT)
         pair.client.send(QUESTION)
-        assert pair.server.recv(len(QUESTION), socket.MSG_WAITALL) == QUESTION
         pair.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         pair.client.close()
-        with contextlib.suppress(ConnectionResetError):
-            pair.server.recv(1)
         pair.server.close()
-        nothing = {"writes": 0, "written": 0, "reads": 0, "read": 0, "sent": 0, "received": 0}
-        both = {"opened": 1, "closed": 1, "kernel": 1, "tls": "yes", "protocol": "unknown"}
-        self.truth["reset"] = {
-            "client": {**nothing, "writes": 1, "written": len(QUESTION), "sent": wire, **both},
-            "server": {**nothing, "reads": 1, "read": len(QUESTION), "received": wire, **both}}
+        self.truth["reset"] = one_end_each({"writes": 1, "written": len(QUESTION), "sent": wire},
+                                           {"received": wire})
 
     def no_key(self):
         """A library has asked for it and made no use of it: what is written is what goes out."""
