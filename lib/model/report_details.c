@@ -240,6 +240,9 @@ static void render_connections(const struct npt_edge *edge, struct npt_buffer *o
 	if (edge->connections.moved_in > 0 || edge->connections.moved_out > 0)
 		(void)npt_buffer_appendf(out, ", %" PRIu64 " moved in, %" PRIu64 " moved out",
 					 edge->connections.moved_in, edge->connections.moved_out);
+	if (edge->connections.kernel_tls > 0)
+		(void)npt_buffer_appendf(out, ", %" PRIu64 " with TLS by the kernel",
+					 edge->connections.kernel_tls);
 	(void)npt_buffer_append_text(out, "\n");
 }
 
@@ -294,6 +297,9 @@ void npt_report_append_tls(const struct npt_report *report, struct npt_buffer *o
 		render_fact("version", use->version, out);
 		render_fact("by", use->how, out);
 		render_fact("since", use->why, out);
+		if (use->unassigned_calls > 0)
+			(void)npt_buffer_appendf(out, ", %" PRIu64 " calls of no known connection",
+						 use->unassigned_calls);
 		(void)npt_buffer_append_text(out, "\n");
 	}
 	if (left > 0)
