@@ -214,6 +214,7 @@ static void read_connections(struct npt_json_reader *reader, const json_t *edge,
 	out->connections.closed = number(reader, object, "closed");
 	out->connections.moved_in = number(reader, object, "movedIn");
 	out->connections.moved_out = number(reader, object, "movedOut");
+	out->connections.kernel_tls = number(reader, object, "kernelTls");
 	read_counts(reader, object, "failed", out->connections.failed, NPT_EDGE_FAILED_MAX);
 }
 
@@ -345,6 +346,7 @@ static void read_use(struct npt_json_reader *reader, const json_t *object, struc
 	use->coverage = (enum npt_tls_coverage)read_word(reader, object, "coverage", coverage_name,
 							 NPT_COVERAGE_FULL + 1);
 	npt_json_text(reader, object, "why", use->why, sizeof(use->why));
+	use->unassigned_calls = number(reader, object, "unassignedCalls");
 }
 
 static void read_cost(struct npt_json_reader *reader, const json_t *object,
