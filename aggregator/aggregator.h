@@ -5,6 +5,7 @@
  */
 #include <stdint.h>
 
+#include "aggregator/exports/setup.h"
 #include "lib/core/error.h"
 
 struct npt_aggregator_options {
@@ -17,6 +18,7 @@ struct npt_aggregator_options {
 	const char *kubeconfig; /* NULL: in a pod */
 	uint64_t max_age_ms;
 	uint64_t max_bytes;
+	struct npt_exports_options exports;
 };
 
 /* Returns 0 after SIGTERM or SIGINT, and < 0 if it could not start. */
