@@ -32,6 +32,10 @@ static const char help[] =
 	"  --otlp-header-file FILE lines of \"Name: value\" for it; read again each time\n"
 	"  --otlp-ca FILE          who signed its certificate; default: what the system trusts\n"
 	"  --otlp-interval DURATION   between two pushes; default 10s\n"
+	"  --skywalking-endpoint HOST:PORT   a SkyWalking server (OAP), by gRPC\n"
+	"  --skywalking-ca FILE    who signed its certificate; default: plain, without TLS\n"
+	"  --skywalking-header-file FILE, --skywalking-interval DURATION   as for OTLP; default "
+	"5s\n"
 	"  --kubeconfig FILE       for development; default: in a pod\n"
 	"  --log-level LEVEL       error, warning, info or debug; default info\n"
 	"  --log-format FORMAT     text or json; default text\n"
@@ -58,6 +62,10 @@ static const struct option long_options[] = {
 	{ "otlp-header-file", required_argument, NULL, 'O' },
 	{ "otlp-ca", required_argument, NULL, 'C' },
 	{ "otlp-interval", required_argument, NULL, 'I' },
+	{ "skywalking-endpoint", required_argument, NULL, 'w' },
+	{ "skywalking-ca", required_argument, NULL, 'W' },
+	{ "skywalking-header-file", required_argument, NULL, 'x' },
+	{ "skywalking-interval", required_argument, NULL, 'X' },
 	{ "kubeconfig", required_argument, NULL, 'K' },
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
@@ -101,6 +109,10 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['O'] = &exports->otlp_header_file,
 		['C'] = &exports->otlp_ca,
 		['I'] = &exports->otlp_interval_text,
+		['w'] = &exports->skywalking_endpoint,
+		['W'] = &exports->skywalking_ca,
+		['x'] = &exports->skywalking_header_file,
+		['X'] = &exports->skywalking_interval_text,
 	};
 	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id;

@@ -42,8 +42,11 @@ static void free_series(void *value)
 	struct npt_series *series = value;
 
 	npt_labels_done(&series->labels);
-	for (size_t i = 0; i < NPT_TIMES_COUNT; i++)
+	for (size_t i = 0; i < NPT_TIMES_COUNT; i++) {
+		if (series->times[i])
+			free(series->times[i]->fine);
 		free(series->times[i]);
+	}
 	free(series->reasons);
 	free(series);
 }
@@ -153,7 +156,7 @@ static struct npt_series *find_series(struct npt_series_table *table, struct npt
 	return add_series(table, task, &labels);
 }
 
-static void add_times(struct npt_series_times **into, const struct npt_histogram *micros)
+static void add_times(struct npt_series_times **into, const struct npt_histogram *micros, bool fine)
 {
 	struct npt_series_times *times = *into;
 	size_t bound = 0;
@@ -162,6 +165,8 @@ static void add_times(struct npt_series_times **into, const struct npt_histogram
 		return;
 	if (!times)
 		times = *into = npt_alloc(1, sizeof(*times));
+	if (fine && !times->fine)
+		times->fine = npt_alloc(NPT_HISTOGRAM_BUCKETS, sizeof(*times->fine));
 	add(&times->count, micros->count);
 	add(&times->sum_micros, micros->sum_micros);
 	if (times->max_micros < micros->max_micros)
@@ -171,6 +176,8 @@ static void add_times(struct npt_series_times **into, const struct npt_histogram
 		       npt_histogram_lower_micros(i) >= npt_series_bound_micros(bound))
 			bound++;
 		add(&times->buckets[bound], micros->buckets[i]);
+		if (fine)
+			add(&times->fine[i], micros->buckets[i]);
 	}
 }
 
@@ -269,12 +276,12 @@ static void set_gauges(struct npt_series *series, const struct npt_edge *edge, u
 		series->verdict = edge->finding.verdict;
 }
 
-static void add_edge(struct npt_series *series, const struct npt_report *window,
-		     const struct npt_edge *edge, uint64_t number)
+static void add_edge(const struct npt_series_table *table, struct npt_series *series,
+		     const struct npt_report *window, const struct npt_edge *edge)
 {
 	uint64_t end = window->start_unix_ms + window->duration_ms;
 
-	set_gauges(series, edge, number, end);
+	set_gauges(series, edge, table->windows, end);
 	if (series->end_unix_ms == 0 || window->start_unix_ms < series->begin_unix_ms)
 		series->begin_unix_ms = window->start_unix_ms;
 	if (series->end_unix_ms < end)
@@ -284,9 +291,10 @@ static void add_edge(struct npt_series *series, const struct npt_report *window,
 		const struct npt_metric *metric = &edge->metrics[i];
 
 		if (npt_metric_quality((enum npt_metric_id)i, metric) != NPT_QUALITY_UNAVAILABLE)
-			add_times(&series->times[i], &metric->micros);
+			add_times(&series->times[i], &metric->micros, table->options.fine);
 	}
-	add_times(&series->times[NPT_TIMES_HANDSHAKE], &edge->handshakes.micros);
+	add_times(&series->times[NPT_TIMES_HANDSHAKE], &edge->handshakes.micros,
+		  table->options.fine);
 	add_reasons(series, NPT_REASON_CONNECT_FAILED, edge->connections.failed,
 		    NPT_EDGE_FAILED_MAX);
 	add_reasons(series, NPT_REASON_DROP, edge->drops, NPT_EDGE_DROPS_MAX);
@@ -303,7 +311,7 @@ void npt_series_add(struct npt_series_table *table, const struct npt_report *win
 	for (size_t i = 0; i < window->edges_count; i++) {
 		const struct npt_edge *edge = &window->edges[i];
 
-		add_edge(find_series(table, task, window, edge), window, edge, table->windows);
+		add_edge(table, find_series(table, task, window, edge), window, edge);
 	}
 	if (task) {
 		uint64_t end = window->start_unix_ms + window->duration_ms;

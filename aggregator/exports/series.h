@@ -78,6 +78,7 @@ struct npt_series_times {
 	uint64_t sum_micros;
 	uint64_t max_micros;
 	uint64_t buckets[NPT_SERIES_BOUNDS + 1]; /* not cumulative; the last: beyond all bounds */
+	uint64_t *fine; /* [NPT_HISTOGRAM_BUCKETS]; NULL unless asked for */
 };
 
 struct npt_series_reason {
@@ -113,6 +114,7 @@ struct npt_series_options {
 	uint32_t labels; /* NPT_LABELS_* */
 	size_t max_series;
 	size_t max_series_per_task;
+	bool fine;        /* keep all buckets of windows, too: 1 KiB per histogram */
 	uint64_t keep_ns; /* of a task after its last window; 0: for ever */
 };
 

@@ -7,6 +7,7 @@
 #include "aggregator/exports/metrics_server.h"
 #include "aggregator/exports/otlp.h"
 #include "aggregator/exports/prometheus.h"
+#include "aggregator/exports/skywalking.h"
 #include "lib/core/alloc.h"
 #include "lib/core/parse.h"
 
@@ -17,6 +18,7 @@ const struct npt_exports_options npt_exports_defaults = {
 	.max_series_per_task_text = "100",
 	.keep_text = "5m",
 	.otlp_interval_text = "10s",
+	.skywalking_interval_text = "5s",
 };
 
 struct npt_export_set {
@@ -25,6 +27,7 @@ struct npt_export_set {
 	struct npt_exports *exports; /* NULL: there is none */
 	struct npt_metrics_server *metrics;
 	struct npt_otlp *otlp;
+	struct npt_skywalking *skywalking;
 };
 
 static int check_number(const char *option, const char *text, uint64_t *value_ret,
@@ -58,6 +61,11 @@ int npt_exports_options_check(struct npt_exports_options *options, struct npt_er
 				   &options->otlp_interval_ms, err);
 	if (r == 0 && options->otlp_endpoint)
 		r = npt_otlp_check_endpoint(options->otlp_endpoint, err);
+	if (r == 0)
+		r = check_duration("--skywalking-interval", options->skywalking_interval_text,
+				   &options->skywalking_interval_ms, err);
+	if (r == 0 && options->skywalking_endpoint)
+		r = npt_skywalking_check_endpoint(options->skywalking_endpoint, err);
 	return r;
 }
 
@@ -80,6 +88,8 @@ static int write_own(void *context, struct npt_buffer *out)
 						stats.queued_windows);
 	if (r == 0 && set->otlp)
 		r = npt_otlp_write_own(set->otlp, out);
+	if (r == 0 && set->skywalking)
+		r = npt_skywalking_write_own(set->skywalking, out);
 	return r < 0 ? r : set->program.write_own(set->program.context, out);
 }
 
@@ -113,6 +123,18 @@ static int start_otlp(struct npt_export_set *set, struct npt_error *err)
 	return npt_otlp_start(&otlp, &set->otlp, err);
 }
 
+static int start_skywalking(struct npt_export_set *set, struct npt_error *err)
+{
+	const struct npt_skywalking_options skywalking = {
+		.endpoint = set->options->skywalking_endpoint,
+		.ca_file = set->options->skywalking_ca,
+		.header_file = set->options->skywalking_header_file,
+		.interval_ms = set->options->skywalking_interval_ms,
+	};
+
+	return npt_skywalking_start(&skywalking, &set->skywalking, err);
+}
+
 int npt_export_set_start(const struct npt_exports_options *options,
 			 const struct npt_exports_program *program, struct npt_export_set **set_ret,
 			 struct npt_error *err)
@@ -128,6 +150,11 @@ int npt_export_set_start(const struct npt_exports_options *options,
 		r = start_otlp(set, err);
 		if (r == 0)
 			exporters[count++] = npt_otlp_exporter(set->otlp);
+	}
+	if (r == 0 && options->skywalking_endpoint) {
+		r = start_skywalking(set, err);
+		if (r == 0)
+			exporters[count++] = npt_skywalking_exporter(set->skywalking);
 	}
 	if (r == 0 && options->metrics) {
 		make_metrics(set);
@@ -156,6 +183,7 @@ void npt_export_set_free(struct npt_export_set *set)
 	npt_exports_free(npt_take(set->exports));
 	npt_metrics_free(set->metrics);
 	npt_otlp_free(set->otlp);
+	npt_skywalking_free(set->skywalking);
 	free(set);
 }
 

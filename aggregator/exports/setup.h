@@ -22,10 +22,15 @@ struct npt_exports_options {
 	const char *otlp_header_file;
 	const char *otlp_ca;
 	const char *otlp_interval_text;
+	const char *skywalking_endpoint; /* NULL: nothing is sent */
+	const char *skywalking_header_file;
+	const char *skywalking_ca;
+	const char *skywalking_interval_text;
 	uint64_t max_series;
 	uint64_t max_series_per_task;
 	uint64_t keep_ms;
 	uint64_t otlp_interval_ms;
+	uint64_t skywalking_interval_ms;
 };
 
 /* How the program around it looks to exports. */

@@ -2,8 +2,9 @@
 /*
  * What libcurl would do by itself and we do not want: trust the system's CA directory beside our
  * file (CAPATH), keep a parsed CA store for a day although the file was rotated
- * (CA_CACHE_TIMEOUT), follow redirects, use signals. HTTP/1.1 but where
- * somebody asks for 2: libcurl sends no PING, so a dead shared connection hangs its streams.
+ * (CA_CACHE_TIMEOUT), follow redirects, use signals. HTTP/1.1; who asks
+ * for HTTP/2 gets a connection per request: libcurl sends no PING, so a dead one would hang every
+ * stream on it, and 7.88 cannot use one again that it began without asking ("prior knowledge").
  *
  * Each client drives one easy handle through a multi handle of its own, only because that one can
  * be woken up by another thread; the connection stays in the multi handle between requests.
@@ -253,6 +254,7 @@ static void set_timing(struct npt_http_client *client, const struct npt_http_req
 	(void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION,
 			       client->http2 ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
 					     : (long)CURL_HTTP_VERSION_1_1);
+	(void)curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, client->http2 ? 1L : 0L);
 	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, 30L);
 	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, 10L);
