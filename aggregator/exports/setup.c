@@ -41,9 +41,9 @@ static int check_number(const char *option, const char *text, uint64_t *value_re
 static int check_duration(const char *option, const char *text, uint64_t *ms_ret,
 			  struct npt_error *err)
 {
-	if (npt_parse_duration_ms(text, 1000, 86400000, ms_ret) == 0)
+	if (npt_parse_duration_ms(text, 100, 86400000, ms_ret) == 0)
 		return 0;
-	return npt_error_set(err, EINVAL, "%s %s is not 1s to 24h", option, text);
+	return npt_error_set(err, EINVAL, "%s %s is not 100ms to 24h", option, text);
 }
 
 int npt_exports_options_check(struct npt_exports_options *options, struct npt_error *err)

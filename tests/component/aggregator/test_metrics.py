@@ -187,7 +187,7 @@ def test_everybody_may_where_it_is_said_so(metrics):
 @pytest.mark.parametrize("arguments, words", [
     (("--metrics", "nonsense"), "nonsense"),
     (("--metrics-max-series", "0"), "--metrics-max-series 0 is not 1 to 100000"),
-    (("--metrics-keep", "soon"), "--metrics-keep soon is not 1s to 24h"),
+    (("--metrics-keep", "soon"), "--metrics-keep soon is not 100ms to 24h"),
 ])
 def test_bad_options_are_refused_with_a_word(aggregator_idle, arguments, words):
     with pytest.raises(AssertionError, match="did not start"):

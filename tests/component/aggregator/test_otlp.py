@@ -22,9 +22,9 @@ CACHE = pathlib.Path(os.environ.get("NPT_CACHE") or
 
 @pytest.fixture
 def pushing(aggregator_idle):
-    """The program that pushes to an endpoint, each second."""
+    """The program that pushes to an endpoint, five times a second."""
     def start(endpoint, *more):
-        aggregator_idle.start("--otlp-endpoint", endpoint, "--otlp-interval", "1s", "--metrics",
+        aggregator_idle.start("--otlp-endpoint", endpoint, "--otlp-interval", "200ms", "--metrics",
                               "127.0.0.1:0", "--metrics-everybody", *more)
         return aggregator_idle
     return start

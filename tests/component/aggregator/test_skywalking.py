@@ -27,7 +27,7 @@ def oap(tmp_path):
 @pytest.fixture
 def sending(aggregator_idle):
     def start(port, *more):
-        aggregator_idle.start("--skywalking-endpoint", f"127.0.0.1:{port}", "--skywalking-interval", "1s",
+        aggregator_idle.start("--skywalking-endpoint", f"127.0.0.1:{port}", "--skywalking-interval", "200ms",
                               "--metrics", "127.0.0.1:0", "--metrics-everybody", *more)
         return aggregator_idle
     return start
@@ -47,8 +47,9 @@ def times(number, bucket, count, micros, size=0):
 def busy(sent, writes, connects):
     """4096 us a write (bucket 44), 1024 us (36) of RTT, 512 us (32) to connect."""
     return (field(21, connects) + field(23, connects - 1) + field(25, sent) +
-            times(0, 44, writes, 4096, sent) + times(1, 36, 7, 1024, 70) + times(2, 36, writes, 1024) + times(3, 32, connects, 512) +
-            field(30, 3) + field(34, field(1, "NO_SOCKET") + field(2, 2)))
+            times(0, 44, writes, 4096, sent) + times(1, 36, 7, 1024, 70) +
+            times(2, 36, writes, 1024) + times(3, 32, connects, 512) + field(30, 3) +
+            field(34, field(1, "NO_SOCKET") + field(2, 2)))
 
 
 def post(aggregator, sequence, edges, **more):
@@ -96,7 +97,8 @@ def test_its_topology_and_each_lines_metrics_come_out_of_the_server(oap, sending
     assert set(read("client_write_avg_rtt_time")[""]) == {1024}
     assert set(read("client_connect_exe_time")[""]) == {512000}
     for name, floor in (("client_write_exe_time_percentile", 4096000),
-                        ("client_write_rtt_time_percentile", 1024), ("server_read_exe_time_percentile", 1024000)):
+                        ("client_write_rtt_time_percentile", 1024),
+                        ("server_read_exe_time_percentile", 1024000)):
         found = read(name)
         assert len(found) == 4 and all(set(numbers) == {floor} for numbers in found.values()), found
     found = samples(page(aggregator))
