@@ -238,10 +238,12 @@ static void put_meter(struct writer *writer, Npt__Skywalking__Meter *meter)
 
 static void put_single(struct writer *writer, const char *what, double value)
 {
-	Npt__Skywalking__Meter meter = NPT__SKYWALKING__METER__INIT;
-	Npt__Skywalking__Single single = NPT__SKYWALKING__SINGLE__INIT;
+	Npt__Skywalking__Meter meter;
+	Npt__Skywalking__Single single;
 	char name[NAME_BYTES];
 
+	npt__skywalking__meter__init(&meter);
+	npt__skywalking__single__init(&single);
 	if (value <= 0)
 		return;
 	(void)snprintf(name, sizeof(name), "rover_net_p_%s_%s_counter", writer->role, what);
@@ -258,12 +260,14 @@ static void put_single(struct writer *writer, const char *what, double value)
 static void put_histogram(struct writer *writer, const char *what, const uint64_t *counts,
 			  double scale)
 {
-	Npt__Skywalking__Meter meter = NPT__SKYWALKING__METER__INIT;
-	Npt__Skywalking__Histogram histogram = NPT__SKYWALKING__HISTOGRAM__INIT;
+	Npt__Skywalking__Meter meter;
+	Npt__Skywalking__Histogram histogram;
 	Npt__Skywalking__Bucket buckets[NPT_HISTOGRAM_BUCKETS];
 	Npt__Skywalking__Bucket *pointers[NPT_HISTOGRAM_BUCKETS];
 	char name[NAME_BYTES];
 
+	npt__skywalking__meter__init(&meter);
+	npt__skywalking__histogram__init(&histogram);
 	for (uint32_t i = 0; i < NPT_HISTOGRAM_BUCKETS; i++) {
 		Npt__Skywalking__Bucket *bucket = &buckets[histogram.n_value];
 

@@ -198,11 +198,13 @@ static void fill_properties(struct properties *properties, struct npt_sw_process
 
 static void put_process(struct npt_buffer *message, struct npt_sw_process *process)
 {
-	Npt__Skywalking__Properties outer = NPT__SKYWALKING__PROPERTIES__INIT;
-	Npt__Skywalking__Metadata metadata = NPT__SKYWALKING__METADATA__INIT;
+	Npt__Skywalking__Properties outer;
+	Npt__Skywalking__Metadata metadata;
 	Npt__Skywalking__Entity entity;
 	struct properties properties;
 
+	npt__skywalking__properties__init(&outer);
+	npt__skywalking__metadata__init(&metadata);
 	fill_entity(&entity, process);
 	fill_properties(&properties, process);
 	metadata.entity = &entity;
@@ -235,10 +237,11 @@ bool npt_sw_processes_keep_alive(struct npt_sw_processes *processes, struct npt_
 	size_t count = 0;
 
 	for (size_t i = 0; (process = npt_strmap_value_at(processes->known, i)); i++) {
-		Npt__Skywalking__Ping ping = NPT__SKYWALKING__PING__INIT;
+		Npt__Skywalking__Ping ping;
 		Npt__Skywalking__Entity entity;
 		struct properties properties;
 
+		npt__skywalking__ping__init(&ping);
 		if (!process->id[0] || now_ns - process->told_ns < processes->keep_alive_ns ||
 		    count == PER_MESSAGE)
 			continue;
