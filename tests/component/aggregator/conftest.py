@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate, an API server that reviews, and the real npt-aggregator."""
+"""npt-aggregator with certificates and an API server's reviews around it."""
 import os
-import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import Aggregator, Reviews  # noqa: E402
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
+from world import Aggregator, Reviews, openssl  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +33,14 @@ def reviews(certificate):
 
 
 @pytest.fixture
-def aggregator(tmp_path, reviews, certificate):
-    made = Aggregator(tmp_path, reviews, *certificate).start()
+def aggregator_idle(tmp_path, reviews, certificate):
+    """Not started yet."""
+    made = Aggregator(tmp_path, reviews, *certificate)
     yield made
     if made.child:
         made.stop()
+
+
+@pytest.fixture
+def aggregator(aggregator_idle):
+    return aggregator_idle.start()
