@@ -44,6 +44,7 @@ struct npt_http_client {
 	char *cert_pem;
 	char *key_pem;
 	char *user_agent;
+	bool allow_plain_http;
 };
 
 /* One request on its way. */
@@ -87,6 +88,7 @@ int npt_http_client_new(const struct npt_http_client_options *options,
 	client->key_pem = copy_or_null(options->key_pem);
 	client->user_agent =
 		npt_strdup(options->user_agent ? options->user_agent : "npt/" NPT_VERSION);
+	client->allow_plain_http = options->allow_plain_http;
 	*client_ret = npt_take(client);
 	return 0;
 }
@@ -298,6 +300,12 @@ static void set_request(struct transfer *transfer, struct curl_slist *headers)
 	(void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+	if (request->user) {
+		(void)curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		(void)curl_easy_setopt(curl, CURLOPT_USERNAME, request->user);
+		(void)curl_easy_setopt(curl, CURLOPT_PASSWORD,
+				       request->password ? request->password : "");
+	}
 	if (request->accept_gzip)
 		(void)curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
 }
@@ -372,11 +380,13 @@ static CURLcode drive(struct transfer *transfer)
 }
 
 /* A line break in the token file would be a header of somebody else's making. */
-static int check_request(const struct npt_http_request *request, struct npt_error *err)
+static int check_request(const struct npt_http_client *client,
+			 const struct npt_http_request *request, struct npt_error *err)
 {
 	const char *bearer = request->bearer ? request->bearer : "";
 
-	if (strncmp(request->url, "https://", 8) != 0 && !is_loopback_url(request->url))
+	if (strncmp(request->url, "https://", 8) != 0 && !client->allow_plain_http &&
+	    !is_loopback_url(request->url))
 		return npt_error_set(err, EINVAL, "%.200s: only https:// is spoken", request->url);
 	for (; *bearer; bearer++) {
 		if ((unsigned char)*bearer <= ' ' || (unsigned char)*bearer >= 0x7f)
@@ -401,7 +411,7 @@ int npt_http_perform(struct npt_http_client *client, const struct npt_http_reque
 	struct curl_slist *headers;
 	long status = 0;
 	CURLcode code;
-	int r = check_request(request, err);
+	int r = check_request(client, request, err);
 
 	if (r < 0)
 		return r;

@@ -24,12 +24,15 @@ struct npt_http_client_options {
 	const char *cert_pem;
 	const char *key_pem;
 	const char *user_agent; /* NULL: "npt/VERSION" */
+	bool allow_plain_http;  /* to any host, as its user has asked for in so many words */
 };
 
 struct npt_http_request {
 	const char *method; /* "GET", "POST", "PATCH", "DELETE" */
 	const char *url;    /* https://...; http:// only to 127.0.0.1, [::1] or localhost */
 	const char *bearer; /* NULL: no Authorization header */
+	const char *user;   /* of Basic authentication, with password; NULL: none */
+	const char *password;
 	const char *content_type;
 	const char *accept;
 	const void *body;
