@@ -22,7 +22,7 @@
 
 #define POSTS_MAX       256
 #define BATCH_WINDOWS   64
-#define BATCH_EDGES_MAX 4096 /* a decoded edge is 10 KiB */
+#define BATCH_EDGES_MAX 1024 /* a decoded edge is 10 KiB */
 #define TRIM_PERIOD_NS  (30 * NPT_NS_PER_SECOND)
 #define WAIT_MS         1000
 

@@ -31,7 +31,7 @@ static const char *const schema[] = {
 	" task_namespace String, task_name String, pod_uid String, pod_namespace String,"
 	" pod_name String, node String, instance String, stream_id UInt64, sequence UInt64,"
 	" number UInt64, written UInt64, received_unix_ms UInt64, start_unix_ms UInt64,"
-	" duration_ms UInt64, edges UInt64, head String, edge_id UInt64, pid UInt64,"
+	" duration_ms UInt64, edges UInt64, head String, edge_key UInt64, pid UInt64,"
 	" process String, container String, role String, peer_kind String, peer_name String,"
 	" peer_namespace String, peer_address String, peer_port UInt64, asked String,"
 	" reached String, transport String, protocol String, tls String,"

@@ -23,7 +23,7 @@ struct npt_store_clickhouse {
 	const char *insert_settings;
 	uint64_t last_micros; /* of the last id that was given */
 	uint64_t replica;     /* the low bits of our ids */
-	uint64_t removed_ns;  /* monotonic: when tasks were removed last */
+	uint64_t removed_ns;  /* monotonic: when tasks were last removed by age */
 };
 
 int npt_store_clickhouse_open(const struct npt_store_options *options, struct npt_store **store_ret,

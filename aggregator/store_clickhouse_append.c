@@ -14,8 +14,8 @@
 #include "aggregator/store_clickhouse.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
+#include "lib/model/report_merge.h"
 #include "lib/model/report_protobuf.h"
-#include "lib/net/digest.h"
 
 #define BLOB_BYTES_MAX    (256UL * 1024)
 #define ROWS_BYTES_MAX    (256UL * 1024 * 1024)
@@ -25,7 +25,7 @@
 #define COLUMNS                                                                                    \
 	"is_edge, task_uid, task_namespace, task_name, pod_uid, pod_namespace, pod_name, node,"    \
 	" instance, stream_id, sequence, number, written, received_unix_ms, start_unix_ms,"        \
-	" duration_ms, edges, head, edge_id, pid, process, container, role, peer_kind,"            \
+	" duration_ms, edges, head, edge_key, pid, process, container, role, peer_kind,"           \
 	" peer_name, peer_namespace, peer_address, peer_port, asked, reached, transport,"          \
 	" protocol, tls, connections_opened, connections_closed, connections_failed, sent_bytes,"  \
 	" sent_segments, received_bytes, received_segments, write_count, write_bytes,"             \
@@ -71,16 +71,6 @@ static void put_window(struct npt_buffer *rows, const struct npt_report *window,
 		put_number(rows, numbers[i]);
 	put_number(rows, window->start_unix_ms);
 	put_number(rows, window->duration_ms);
-}
-
-static uint64_t hash_of(const struct npt_buffer *bytes)
-{
-	uint8_t hash[NPT_SHA256_BYTES];
-	uint64_t id;
-
-	npt_sha256(bytes->data, bytes->size_bytes, hash);
-	memcpy(&id, hash, sizeof(id));
-	return id;
 }
 
 /* From "pid" to "tls". */
@@ -147,7 +137,7 @@ static void put_edge(struct npt_buffer *rows, const struct npt_edge *edge)
 	npt_edge_counters_to_protobuf(edge, &counters);
 	put_number(rows, 0); /* edges */
 	put_text(rows, "");  /* head */
-	put_number(rows, hash_of(&identity));
+	put_number(rows, npt_edge_key(edge));
 	put_names(rows, edge);
 	put_counts(rows, edge);
 	put_bytes(rows, &identity);
@@ -163,7 +153,7 @@ static void put_head(struct npt_buffer *rows, const struct npt_report *window)
 	npt_report_head_to_protobuf(window, &head);
 	put_number(rows, window->edges_count);
 	put_bytes(rows, &head);
-	put_number(rows, 0); /* edge_id */
+	put_number(rows, 0); /* edge_key */
 	put_names(rows, &none);
 	put_counts(rows, &none);
 	for (size_t i = 0; i < 3; i++)

@@ -43,9 +43,9 @@ static int add(void *context, const struct npt_rowbinary_value *values, struct n
 	struct npt_clickhouse_label *last =
 		labels->count ? &labels->labels[labels->count - 1] : NULL;
 
-	if (last && last->edge_id == values[0].number)
+	if (last && last->edge_key == values[0].number)
 		return relabel(last, &values[1], err);
-	if (last && last->edge_id > values[0].number)
+	if (last && last->edge_key > values[0].number)
 		return npt_error_set(err, EBADMSG, "store: labels are not in order");
 	if (labels->count == EDGES_MAX)
 		return npt_error_set(err, EMSGSIZE,
@@ -54,7 +54,7 @@ static int add(void *context, const struct npt_rowbinary_value *values, struct n
 		labels->labels = npt_realloc(labels->labels, labels->count ? labels->count * 2 : 1,
 					     sizeof(*labels->labels));
 	labels->labels[labels->count++] = (struct npt_clickhouse_label){
-		.edge_id = values[0].number,
+		.edge_key = values[0].number,
 		.data = npt_memdup(values[1].text, values[1].size_bytes ? values[1].size_bytes : 1),
 		.size_bytes = values[1].size_bytes,
 	};
@@ -74,12 +74,12 @@ int npt_clickhouse_labels_read(struct npt_clickhouse *connection, const char *ta
 	npt_clickhouse_quote(&uid, task_uid);
 	r = npt_buffer_appendf(
 		&sql,
-		"SELECT edge_id, label FROM (SELECT edge_id, label, max(start_unix_ms) AS said,"
+		"SELECT edge_key, label FROM (SELECT edge_key, label, max(start_unix_ms) AS said,"
 		" max(written) AS heard FROM npt_windows WHERE is_edge = 1 AND task_uid = %s AND"
-		" label != '' AND pod_uid IN (SELECT pod_uid FROM npt_windows WHERE is_edge = 0 AND"
-		" task_uid = %s AND %s) AND edge_id IN (SELECT edge_id FROM npt_windows WHERE"
-		" is_edge = 1 AND task_uid = %s AND %s) GROUP BY edge_id, label)"
-		" ORDER BY edge_id, said, heard",
+		" label != '' AND pod_uid IN (SELECT pod_uid FROM npt_windows WHERE is_edge = 1 AND"
+		" task_uid = %s AND %s) AND edge_key IN (SELECT edge_key FROM npt_windows WHERE"
+		" is_edge = 1 AND task_uid = %s AND %s) GROUP BY edge_key, label)"
+		" ORDER BY edge_key, said, heard",
 		uid.data, uid.data, condition, uid.data, condition);
 	if (r < 0)
 		return npt_error_set(err, EMSGSIZE, "too many windows at once");
@@ -94,16 +94,16 @@ int npt_clickhouse_labels_read(struct npt_clickhouse *connection, const char *ta
 }
 
 const struct npt_clickhouse_label *npt_clickhouse_labels_find(
-	const struct npt_clickhouse_labels *labels, uint64_t edge_id)
+	const struct npt_clickhouse_labels *labels, uint64_t edge_key)
 {
 	size_t low = 0, high = labels->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (labels->labels[middle].edge_id == edge_id)
+		if (labels->labels[middle].edge_key == edge_key)
 			return &labels->labels[middle];
-		if (labels->labels[middle].edge_id < edge_id)
+		if (labels->labels[middle].edge_key < edge_key)
 			low = middle + 1;
 		else
 			high = middle;

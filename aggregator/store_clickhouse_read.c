@@ -4,8 +4,7 @@
  * written; then what their edges speak; then the edges' rows, in the order of the heads, and handed
  * on window by window. A row whose id ("written") is not the head's is of a repeat.
  *
- * A task's id is that of its first window; the reader remembers of which task it spoke last, since
- * whoever asks for windows has just found the task.
+ * The same holds for the rows of one edge: only those count that are of a window's first writing.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,231 +13,12 @@
 
 #include "aggregator/store_clickhouse.h"
 #include "aggregator/store_clickhouse_labels.h"
+#include "aggregator/store_clickhouse_reader.h"
 #include "lib/core/alloc.h"
 #include "lib/model/report_protobuf.h"
 
-#define SQL_BYTES_MAX  (64UL * 1024)
 #define EDGE_BYTES_MAX (256UL * 1024)
-#define STREAMS_MAX    65536
 #define HEADS_MAX      256 /* read at a time */
-#define TASK_COLUMNS                                                                               \
-	"min(written) AS id, task_uid, argMin(task_namespace, written),"                           \
-	" argMin(task_name, written), min(start_unix_ms), max(start_unix_ms + duration_ms),"       \
-	" uniqExact(stream_id, sequence), uniqExact(pod_uid)"
-#define TASK_TYPES "nsssnnnn"
-
-struct reader {
-	struct npt_store_reader reader; /* first: what the interface sees */
-	struct npt_clickhouse *connection;
-	uint64_t task_id; /* of the task found last; 0: none yet */
-	char task_uid[NPT_UID_BYTES];
-};
-
-/* The tables may not be there yet, when the server has just come up. */
-static int select_rows(struct reader *reader, const struct npt_clickhouse_query *query,
-		       struct npt_error *err)
-{
-	struct npt_error cause = NPT_ERROR_NONE;
-	int r = npt_clickhouse_select(reader->connection, query, &cause);
-
-	if (r < 0)
-		return npt_error_set(err, r == -ENOENT || r == -EIO ? EAGAIN : -r, "%s",
-				     cause.text);
-	return 0;
-}
-
-/* ---- tasks ---- */
-
-struct tasks {
-	struct npt_stored_task *tasks;
-	size_t count;
-	size_t max;
-};
-
-static int add_task(void *context, const struct npt_rowbinary_value *values, struct npt_error *err)
-{
-	struct tasks *found = context;
-	struct npt_stored_task *task;
-
-	(void)err;
-	if (found->count == found->max)
-		return 1;
-	task = &found->tasks[found->count++];
-	memset(task, 0, sizeof(*task));
-	task->id = values[0].number;
-	npt_rowbinary_copy(&values[1], task->uid, sizeof(task->uid));
-	npt_rowbinary_copy(&values[2], task->namespace_name, sizeof(task->namespace_name));
-	npt_rowbinary_copy(&values[3], task->name, sizeof(task->name));
-	task->start_unix_ms = values[4].number;
-	task->end_unix_ms = values[5].number;
-	task->windows = values[6].number;
-	task->pods = values[7].number;
-	return 0;
-}
-
-static void remember(struct reader *reader, const struct npt_stored_task *task)
-{
-	reader->task_id = task->id;
-	memcpy(reader->task_uid, task->uid, sizeof(reader->task_uid));
-}
-
-static int find_task(struct npt_store_reader *interface, const char *uid,
-		     struct npt_stored_task *task_ret, struct npt_error *err)
-{
-	struct reader *reader = (struct reader *)interface;
-	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(SQL_BYTES_MAX);
-	struct npt_stored_task task;
-	struct tasks found = { .tasks = &task, .max = 1 };
-	struct npt_clickhouse_query query = { .types = TASK_TYPES,
-					      .on_row = add_task,
-					      .context = &found };
-	int r;
-
-	(void)npt_buffer_append_text(&sql, "SELECT " TASK_COLUMNS " FROM npt_windows WHERE"
-					   " is_edge = 0 AND task_uid = ");
-	npt_clickhouse_quote(&sql, uid);
-	if (npt_buffer_append_text(&sql, " GROUP BY task_uid") < 0)
-		found.max = 0; /* no uid is so long */
-	query.sql = sql.data;
-	r = found.max ? select_rows(reader, &query, err) : 0;
-	if (r < 0)
-		return r;
-	if (found.count == 0)
-		return npt_error_set(err, ENOENT, "no window of a task with this uid is stored");
-	remember(reader, &task);
-	*task_ret = task;
-	return 0;
-}
-
-static int list_tasks(struct npt_store_reader *interface, const char *namespace_name,
-		      uint64_t before, struct npt_stored_task *tasks, size_t max, size_t *count_ret,
-		      struct npt_error *err)
-{
-	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(SQL_BYTES_MAX);
-	struct tasks found = { .tasks = tasks, .max = max };
-	struct npt_clickhouse_query query = { .types = TASK_TYPES,
-					      .on_row = add_task,
-					      .context = &found };
-	int r;
-
-	/* Which tasks is found in two columns of all heads; the rest is read of those tasks only.
-	 */
-	(void)npt_buffer_append_text(&sql, "SELECT " TASK_COLUMNS
-					   " FROM npt_windows WHERE is_edge = 0 AND task_uid IN"
-					   " (SELECT task_uid FROM (SELECT task_uid, min(written)"
-					   " AS first FROM npt_windows WHERE is_edge = 0");
-	if (namespace_name) {
-		(void)npt_buffer_append_text(&sql, " AND task_namespace = ");
-		npt_clickhouse_quote(&sql, namespace_name);
-	}
-	r = npt_buffer_appendf(&sql,
-			       " GROUP BY task_uid HAVING first < %" PRIu64 " ORDER BY first DESC"
-			       " LIMIT %zu)) GROUP BY task_uid ORDER BY id DESC",
-			       before ? before : (uint64_t)INT64_MAX, max);
-	query.sql = sql.data;
-	r = r < 0 ? npt_error_set(err, EMSGSIZE, "the namespace's name is too long")
-		  : select_rows((struct reader *)interface, &query, err);
-	if (r < 0)
-		return r;
-	*count_ret = found.count;
-	return 0;
-}
-
-static int take_uid(void *context, const struct npt_rowbinary_value *values, struct npt_error *err)
-{
-	(void)err;
-	npt_rowbinary_copy(&values[0], context, NPT_UID_BYTES);
-	return 1;
-}
-
-/* The uid of a task of which the reader did not speak last; "" if there is none. */
-static int find_uid(struct reader *reader, uint64_t task_id, struct npt_error *err)
-{
-	npt_auto_free char *sql = npt_format("SELECT task_uid FROM npt_windows WHERE is_edge = 0"
-					     " AND written = %" PRIu64 " LIMIT 1",
-					     task_id);
-	char uid[NPT_UID_BYTES] = "";
-	const struct npt_clickhouse_query query = {
-		.sql = sql, .types = "s", .on_row = take_uid, .context = uid
-	};
-	int r;
-
-	if (reader->task_id == task_id)
-		return 0;
-	r = select_rows(reader, &query, err);
-	if (r < 0)
-		return r;
-	reader->task_id = task_id;
-	memcpy(reader->task_uid, uid, sizeof(uid));
-	return 0;
-}
-
-/* ---- streams ---- */
-
-struct streams {
-	struct npt_stored_stream *streams;
-	size_t count;
-};
-
-static int add_stream(void *context, const struct npt_rowbinary_value *values,
-		      struct npt_error *err)
-{
-	struct streams *found = context;
-	struct npt_stored_stream *stream;
-
-	if (found->count == STREAMS_MAX)
-		return npt_error_set(err, EMSGSIZE, "store: a task has too many streams");
-	if ((found->count & (found->count - 1)) == 0)
-		found->streams = npt_realloc(found->streams, found->count ? found->count * 2 : 1,
-					     sizeof(*found->streams));
-	stream = &found->streams[found->count++];
-	memset(stream, 0, sizeof(*stream));
-	stream->id = values[0].number;
-	npt_rowbinary_copy(&values[1], stream->pod_uid, sizeof(stream->pod_uid));
-	npt_rowbinary_copy(&values[2], stream->pod_namespace, sizeof(stream->pod_namespace));
-	npt_rowbinary_copy(&values[3], stream->pod_name, sizeof(stream->pod_name));
-	npt_rowbinary_copy(&values[4], stream->node, sizeof(stream->node));
-	npt_rowbinary_copy(&values[5], stream->instance, sizeof(stream->instance));
-	stream->windows = values[6].number;
-	stream->first_sequence = values[7].number;
-	stream->last_sequence = values[8].number;
-	return 0;
-}
-
-static int list_streams(struct npt_store_reader *interface, uint64_t task_id,
-			struct npt_stored_stream **streams_ret, size_t *count_ret,
-			struct npt_error *err)
-{
-	struct reader *reader = (struct reader *)interface;
-	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(SQL_BYTES_MAX);
-	struct streams found = { .count = 0 };
-	struct npt_clickhouse_query query = { .types = "nsssssnnnn",
-					      .on_row = add_stream,
-					      .context = &found };
-	int r = find_uid(reader, task_id, err);
-
-	if (r < 0)
-		return r;
-	(void)npt_buffer_append_text(
-		&sql, "SELECT stream_id, pod_uid, argMin(pod_namespace, written),"
-		      " argMin(pod_name, written), argMin(node, written),"
-		      " argMin(instance, written), uniqExact(sequence), min(sequence),"
-		      " max(sequence), min(written) AS first FROM npt_windows WHERE is_edge = 0"
-		      " AND task_uid = ");
-	npt_clickhouse_quote(&sql, reader->task_uid);
-	(void)npt_buffer_append_text(&sql, " GROUP BY stream_id, pod_uid ORDER BY pod_uid, first");
-	query.sql = sql.data;
-	r = select_rows(reader, &query, err);
-	if (r < 0) {
-		free(found.streams);
-		return r;
-	}
-	*streams_ret = found.streams;
-	*count_ret = found.count;
-	return 0;
-}
-
-/* ---- windows ---- */
 
 struct head {
 	uint64_t stream_id;
@@ -251,7 +31,7 @@ struct head {
 /* Some windows, and where the reading of their rows stands. */
 struct windows {
 	const struct npt_store_filter *filter;
-	struct reader *reader;
+	struct npt_store_clickhouse_reader *reader;
 	struct head heads[HEADS_MAX];
 	size_t count;
 	size_t max;
@@ -299,12 +79,21 @@ static int add_head(void *context, const struct npt_rowbinary_value *values, str
 	return 0;
 }
 
+static void put_time(struct npt_buffer *sql, uint64_t from_unix_ms, uint64_t until_unix_ms)
+{
+	if (from_unix_ms)
+		(void)npt_buffer_appendf(sql, " AND start_unix_ms + duration_ms > %" PRIu64,
+					 from_unix_ms);
+	if (until_unix_ms)
+		(void)npt_buffer_appendf(sql, " AND start_unix_ms < %" PRIu64, until_unix_ms);
+}
+
 /* By stream: in order of sequence; else in order of the ids of their first writing. */
 static int read_heads(struct windows *windows, uint64_t after, struct npt_error *err)
 {
 	const struct npt_store_filter *filter = windows->filter;
-	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(SQL_BYTES_MAX);
-	npt_auto(npt_buffer_done) struct npt_buffer which = NPT_BUFFER(SQL_BYTES_MAX);
+	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(NPT_STORE_SQL_BYTES_MAX);
+	npt_auto(npt_buffer_done) struct npt_buffer which = NPT_BUFFER(NPT_STORE_SQL_BYTES_MAX);
 	struct npt_clickhouse_query query = { .types = "nnnns",
 					      .on_row = add_head,
 					      .context = windows };
@@ -312,6 +101,7 @@ static int read_heads(struct windows *windows, uint64_t after, struct npt_error 
 
 	(void)npt_buffer_append_text(&which, "is_edge = 0 AND task_uid = ");
 	npt_clickhouse_quote(&which, windows->reader->task_uid);
+	put_time(&which, filter->from_unix_ms, filter->until_unix_ms);
 	if (filter->stream_id) {
 		r = npt_buffer_appendf(&sql,
 				       "SELECT stream_id, sequence, written, edges, head FROM"
@@ -336,7 +126,7 @@ static int read_heads(struct windows *windows, uint64_t after, struct npt_error 
 	if (r < 0)
 		return npt_error_set(err, ENOENT, "no window of such a pod is stored");
 	query.sql = sql.data;
-	return select_rows(windows->reader, &query, err);
+	return npt_store_clickhouse_select(windows->reader, &query, err);
 }
 
 /* Which rows are of these windows, as a condition. */
@@ -379,29 +169,37 @@ static int read_labels(struct windows *windows, const char *condition, struct np
 	r = npt_clickhouse_labels_read(windows->reader->connection, windows->reader->task_uid,
 				       whole ? stream : condition, &windows->labels, &cause);
 	if (r < 0)
-		return npt_error_set(err, r == -EIO || r == -ENOENT ? EAGAIN : -r, "%s",
-				     cause.text);
+		return npt_store_clickhouse_error(r, &cause, err);
 	windows->labels_are_whole = whole;
 	return 0;
 }
 
 /* One edge: what it is, what was counted then, what is known by now of what it speaks. */
-static int add_edge(const struct windows *windows, struct npt_report *window,
-		    const struct npt_rowbinary_value *values, struct npt_error *err)
+static int decode_edge(const struct npt_clickhouse_labels *labels, uint64_t edge_key,
+		       const struct npt_rowbinary_value parts[static 2], struct npt_edge *edge_ret,
+		       struct npt_error *err)
 {
-	const struct npt_clickhouse_label *label =
-		npt_clickhouse_labels_find(&windows->labels, values[2].number);
+	const struct npt_clickhouse_label *label = npt_clickhouse_labels_find(labels, edge_key);
 	npt_auto(npt_buffer_done) struct npt_buffer whole = NPT_BUFFER(EDGE_BYTES_MAX);
-	struct npt_edge *edge = npt_report_add_edge(window);
-	int r = edge ? 0 : -EMSGSIZE;
+	int r = 0;
 
-	for (size_t i = 3; r == 0 && i < 5; i++)
-		r = npt_buffer_append(&whole, values[i].text, values[i].size_bytes);
+	for (size_t i = 0; r == 0 && i < 2; i++)
+		r = npt_buffer_append(&whole, parts[i].text, parts[i].size_bytes);
 	if (r == 0 && label)
 		r = npt_buffer_append(&whole, label->data, label->size_bytes);
 	if (r == 0)
-		r = npt_edge_from_protobuf(whole.data, whole.size_bytes, edge, err);
+		r = npt_edge_from_protobuf(whole.data, whole.size_bytes, edge_ret, err);
 	return r < 0 ? npt_error_set(err, EUCLEAN, "store: an edge cannot be read") : 0;
+}
+
+static int add_edge(const struct windows *windows, struct npt_report *window,
+		    const struct npt_rowbinary_value *values, struct npt_error *err)
+{
+	struct npt_edge *edge = npt_report_add_edge(window);
+
+	if (!edge)
+		return npt_error_set(err, EUCLEAN, "store: a window has too many edges");
+	return decode_edge(&windows->labels, values[2].number, &values[3], edge, err);
 }
 
 /* Windows that are complete are handed on and let go. */
@@ -444,8 +242,8 @@ static int add_row(void *context, const struct npt_rowbinary_value *values, stru
 
 static int read_rows(struct windows *windows, struct npt_error *err)
 {
-	npt_auto(npt_buffer_done) struct npt_buffer condition = NPT_BUFFER(SQL_BYTES_MAX);
-	npt_auto(npt_buffer_done) struct npt_buffer uid = NPT_BUFFER(SQL_BYTES_MAX);
+	npt_auto(npt_buffer_done) struct npt_buffer condition = NPT_BUFFER(NPT_STORE_SQL_BYTES_MAX);
+	npt_auto(npt_buffer_done) struct npt_buffer uid = NPT_BUFFER(NPT_STORE_SQL_BYTES_MAX);
 	npt_auto_free char *sql = NULL;
 	struct npt_clickhouse_query query = { .types = "nnnss",
 					      .on_row = add_row,
@@ -459,12 +257,12 @@ static int read_rows(struct windows *windows, struct npt_error *err)
 	if (r != 0 || windows->handed_on == windows->count)
 		return r < 0 ? r : 0;
 	npt_clickhouse_quote(&uid, windows->reader->task_uid);
-	sql = npt_format("SELECT written, number, edge_id, identity, counters FROM npt_windows"
+	sql = npt_format("SELECT written, number, edge_key, identity, counters FROM npt_windows"
 			 " WHERE is_edge = 1 AND task_uid = %s AND %s ORDER BY %s, number",
 			 uid.data, condition.data,
 			 windows->filter->stream_id ? "sequence" : "written");
 	query.sql = sql;
-	r = select_rows(windows->reader, &query, err);
+	r = npt_store_clickhouse_select(windows->reader, &query, err);
 	if (r < 0 || windows->enough)
 		return r;
 	return windows->handed_on == windows->count
@@ -480,10 +278,10 @@ static int read_windows(struct npt_store_reader *interface, const struct npt_sto
 	int r;
 
 	windows->filter = filter;
-	windows->reader = (struct reader *)interface;
+	windows->reader = (struct npt_store_clickhouse_reader *)interface;
 	windows->on_window = on_window;
 	windows->context = context;
-	r = find_uid(windows->reader, filter->task_id, err);
+	r = npt_store_clickhouse_find_uid(windows->reader, filter->task_id, err);
 	while (r == 0 && left > 0 && !windows->enough) {
 		windows->max = left < HEADS_MAX ? (size_t)left : HEADS_MAX;
 		windows_done(windows);
@@ -500,9 +298,115 @@ static int read_windows(struct npt_store_reader *interface, const struct npt_sto
 	return r;
 }
 
+struct edge_reading {
+	struct npt_clickhouse_labels labels;
+	uint64_t edge_key;
+	struct npt_edge *edge;
+	size_t count;
+	npt_store_edge_fn *on_edge;
+	void *context;
+};
+
+static int add_edge_window(void *context, const struct npt_rowbinary_value *values,
+			   struct npt_error *err)
+{
+	struct edge_reading *reading = context;
+	const struct npt_stored_edge_window window = { .stream_id = values[0].number,
+						       .sequence = values[1].number,
+						       .start_unix_ms = values[2].number,
+						       .duration_ms = values[3].number,
+						       .edge = reading->edge };
+	int r = decode_edge(&reading->labels, reading->edge_key, &values[4], reading->edge, err);
+
+	if (r < 0)
+		return r;
+	reading->count++;
+	return reading->on_edge(reading->context, &window) != 0;
+}
+
+static int read_edge_windows(struct npt_store_clickhouse_reader *reader,
+			     const struct npt_store_edge_filter *filter,
+			     struct edge_reading *reading, struct npt_error *err)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(NPT_STORE_SQL_BYTES_MAX);
+	npt_auto(npt_buffer_done) struct npt_buffer uid = NPT_BUFFER(NPT_STORE_SQL_BYTES_MAX);
+	struct npt_clickhouse_query query = { .types = "nnnnss",
+					      .on_row = add_edge_window,
+					      .context = reading };
+
+	npt_clickhouse_quote(&uid, reader->task_uid);
+	(void)npt_buffer_appendf(
+		&sql,
+		"SELECT stream_id, sequence, start_unix_ms, duration_ms, identity, counters FROM"
+		" npt_windows WHERE is_edge = 1 AND task_uid = %s AND edge_key = %" PRIu64
+		" AND written IN (SELECT min(written) FROM npt_windows WHERE is_edge = 0 AND"
+		" task_uid = %s GROUP BY stream_id, sequence)",
+		uid.data, filter->edge_key, uid.data);
+	put_time(&sql, filter->from_unix_ms, filter->until_unix_ms);
+	(void)npt_buffer_append_text(&sql, " ORDER BY start_unix_ms, stream_id, sequence, number"
+					   " LIMIT 1 BY stream_id, sequence, number");
+	query.sql = sql.data;
+	return npt_store_clickhouse_select(reader, &query, err);
+}
+
+static int take_row(void *context, const struct npt_rowbinary_value *values, struct npt_error *err)
+{
+	uint64_t *number = context;
+
+	(void)err;
+	*number = values[0].number;
+	return 1;
+}
+
+static int check_edge(struct npt_store_clickhouse_reader *reader, uint64_t edge_key,
+		      struct npt_error *err)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(NPT_STORE_SQL_BYTES_MAX);
+	uint64_t count = 0;
+	struct npt_clickhouse_query query = { .types = "n", .on_row = take_row, .context = &count };
+	int r;
+
+	(void)npt_buffer_append_text(&sql, "SELECT count() FROM npt_windows WHERE is_edge = 1 AND"
+					   " task_uid = ");
+	npt_clickhouse_quote(&sql, reader->task_uid);
+	(void)npt_buffer_appendf(&sql, " AND edge_key = %" PRIu64, edge_key);
+	query.sql = sql.data;
+	r = npt_store_clickhouse_select(reader, &query, err);
+	if (r == 0 && count == 0)
+		return npt_error_set(err, ENOENT, "the task has no edge with this id");
+	return r;
+}
+
+static int read_edge(struct npt_store_reader *interface, const struct npt_store_edge_filter *filter,
+		     npt_store_edge_fn *on_edge, void *context, struct npt_error *err)
+{
+	struct npt_store_clickhouse_reader *reader =
+		(struct npt_store_clickhouse_reader *)interface;
+	npt_auto_free struct npt_edge *edge = npt_alloc(1, sizeof(*edge));
+	npt_auto_free char *condition = npt_format("edge_key = %" PRIu64, filter->edge_key);
+	struct edge_reading reading = {
+		.edge_key = filter->edge_key, .edge = edge, .on_edge = on_edge, .context = context
+	};
+	struct npt_error cause = NPT_ERROR_NONE;
+	int r = npt_store_clickhouse_find_uid(reader, filter->task_id, err);
+
+	if (r < 0)
+		return r;
+	r = npt_clickhouse_labels_read(reader->connection, reader->task_uid, condition,
+				       &reading.labels, &cause);
+	r = npt_store_clickhouse_error(r, &cause, err);
+	if (r == 0)
+		r = read_edge_windows(reader, filter, &reading, err);
+	if (r == 0 && reading.count == 0)
+		r = check_edge(reader, filter->edge_key, err);
+	npt_clickhouse_labels_done(&reading.labels);
+	return r;
+}
+
 static void free_reader(struct npt_store_reader *interface)
 {
-	struct reader *reader = (struct reader *)interface;
+	struct npt_store_clickhouse_reader *reader =
+		(struct npt_store_clickhouse_reader *)interface;
 
 	npt_clickhouse_free(reader->connection);
 	free(reader);
@@ -512,14 +416,15 @@ int npt_store_clickhouse_open_reader(struct npt_store *store, struct npt_store_r
 				     struct npt_error *err)
 {
 	static const struct npt_store_reader_operations operations = {
-		.find_task = find_task,
-		.list_tasks = list_tasks,
-		.list_streams = list_streams,
+		.find_task = npt_store_clickhouse_find_task,
+		.list_tasks = npt_store_clickhouse_list_tasks,
+		.list_streams = npt_store_clickhouse_list_streams,
 		.read_windows = read_windows,
+		.read_edge = read_edge,
 		.free = free_reader,
 	};
 	const struct npt_store_clickhouse *clickhouse = (struct npt_store_clickhouse *)store;
-	struct reader *reader = npt_alloc(1, sizeof(*reader));
+	struct npt_store_clickhouse_reader *reader = npt_alloc(1, sizeof(*reader));
 	int r;
 
 	reader->reader.operations = &operations;

@@ -4,9 +4,9 @@
  * TTL would remove windows one by one, so that a report of a task would shrink from its beginning;
  * servers of 2018 have none, besides.
  *
- * Writing parts anew is dear, so tasks are collected: nothing is removed more often than each 24th
- * part of the age, or each hour, nor while an earlier removal goes on. By size more is removed than
- * needs be, for the same reason. What comes in for a task after that was decided stays.
+ * Writing parts anew is dear, so tasks are collected: by age nothing is removed more often than
+ * each 24th part of the age, or each hour; by size more is removed than needs be; and nothing while
+ * an earlier removal goes on. What comes in for a task after that was decided stays.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -133,13 +133,14 @@ static int find_and_remove(struct npt_store_clickhouse *clickhouse,
 {
 	int r = 0;
 
-	if (limits->max_age_ms && now_unix_ms > limits->max_age_ms)
+	if (limits->max_age_ms && now_unix_ms > limits->max_age_ms && is_time(clickhouse, limits))
 		r = find_by_age(clickhouse, now_unix_ms - limits->max_age_ms, found, err);
+	if (found->tasks > 0)
+		clickhouse->removed_ns = npt_clock_monotonic_ns();
 	if (r == 0 && limits->max_bytes && found->tasks == 0)
 		r = find_by_size(clickhouse, limits->max_bytes, found, err);
 	if (r < 0 || found->tasks == 0)
 		return r;
-	clickhouse->removed_ns = npt_clock_monotonic_ns();
 	return remove_tasks(clickhouse, found, now_unix_ms, err);
 }
 
@@ -156,7 +157,7 @@ int npt_store_clickhouse_trim(struct npt_store *store, const struct npt_store_li
 				"SELECT count(), count() FROM system.mutations WHERE is_done = 0"
 				" AND database = currentDatabase() AND table = 'npt_windows'",
 				going_on, err);
-	if (r == 0 && going_on[0] == 0 && is_time(clickhouse, limits))
+	if (r == 0 && going_on[0] == 0)
 		r = find_and_remove(clickhouse, limits, now_unix_ms, &found, err);
 	npt_buffer_done(&found.uids);
 	if (r == -ENOENT)

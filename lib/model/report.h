@@ -41,6 +41,7 @@
 #define NPT_ALPN_BYTES             64 /* "offered: " and what a proxy of Istio offers */
 #define NPT_CIPHER_BYTES           48
 #define NPT_REPORT_TLS_MAX         128
+#define NPT_EDGE_ID_BYTES          17
 #define NPT_NUMBER_MAX             ((UINT64_C(1) << 53) - 1)
 
 enum npt_report_kind { NPT_REPORT_WINDOW, NPT_REPORT_REPORT };

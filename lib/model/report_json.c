@@ -12,6 +12,7 @@
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/model/json.h"
+#include "lib/model/report_merge.h"
 
 #define CONFIDENCE_DIGITS 3 /* it is counted in thousandths */
 
@@ -258,7 +259,10 @@ static void set_tls_calls(json_t *object, const struct npt_edge *edge)
 static json_t *edge_json(const struct npt_edge *edge)
 {
 	json_t *object = json_object();
+	char edge_id[NPT_EDGE_ID_BYTES];
 
+	npt_edge_id(edge, edge_id);
+	npt_json_set_text(object, "id", edge_id);
 	npt_json_set(object, "process", process_json(&edge->process));
 	npt_json_set_text(object, "role", npt_role_name(edge->role));
 	npt_json_set(object, "peer", peer_json(&edge->peer));

@@ -32,10 +32,12 @@ struct npt_server;
  * handler gives it to, until npt_request_respond(); it stays valid if the client goes away.
  */
 struct npt_request {
-	const char *method;                        /* "GET", "POST" ... */
-	const char *path;                          /* decoded, without the query */
-	const char *authorization;                 /* the header, or "" */
-	const char *content_type;                  /* the header, or "" */
+	const char *method;        /* "GET", "POST" ... */
+	const char *path;          /* decoded, without the query */
+	const char *authorization; /* the header, or "" */
+	const char *content_type;  /* the header, or "" */
+	const char *if_none_match; /* the header, or "" */
+	bool accepts_gzip;
 	const char *client;                        /* its address as text */
 	const char *params[NPT_SERVER_PARAMS_MAX]; /* what each {..} of the pattern stands for */
 	const char *body;                          /* never NULL; a NUL follows, not counted */
@@ -48,15 +50,26 @@ struct npt_response {
 	char *body;               /* taken over and freed; may be NULL */
 	size_t body_bytes;
 	unsigned int retry_after_seconds; /* 0: no such header */
+	/*
+	 * What the content is known by, in quotes (RFC 9110, 8.8.3), taken over and freed; with it
+	 * the client may keep the answer, and asks each time whether it is still good. NULL: it may
+	 * not be kept.
+	 */
+	char *etag;
 };
 
 /* The value of ?name=value, decoded, "" if it has none; NULL if the query does not name it. */
 const char *npt_request_query(const struct npt_request *request, const char *name);
 /* The n-th name of the query, NULL beyond the last: to refuse unknown ones. */
 const char *npt_request_query_name(const struct npt_request *request, size_t index);
+/* Whether the client has the answer with this etag already: then it is 304, without a body. */
+bool npt_request_has(const struct npt_request *request, const char *etag);
 /* The token of "Authorization: Bearer TOKEN", or NULL. */
 const char *npt_bearer_token(const char *authorization);
-/* Ends the request, frees it, takes response.body. Any thread, exactly once. */
+/*
+ * Ends the request, frees it, takes response.body and response.etag. Any thread, exactly once. A
+ * body of some size is compressed, here, for a client that takes gzip.
+ */
 void npt_request_respond(struct npt_request *request, struct npt_response response);
 
 struct npt_route {

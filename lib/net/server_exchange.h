@@ -22,6 +22,7 @@ struct npt_exchange {
 	char *segments; /* a copy of path, cut into request.params */
 	char *authorization;
 	char *content_type;
+	char *if_none_match;
 	char client[NPT_SERVER_ADDRESS_BYTES];
 	struct npt_parameter query[NPT_SERVER_QUERY_MAX];
 	size_t query_count;
@@ -34,6 +35,7 @@ struct npt_exchange {
 	bool headers_written;
 	bool close_after;
 	struct npt_response response;
+	bool is_gzip; /* the response's body */
 	size_t written_bytes;
 };
 

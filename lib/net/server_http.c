@@ -15,11 +15,13 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
+#include "lib/net/gzip.h"
 #include "lib/net/server_exchange.h"
 
 #define DRAIN_BYTES_MAX (16UL * 1024 * 1024)
 #define CHUNK_BYTES     16384
 #define WRITE_SECONDS   30
+#define GZIP_BYTES_MIN  1024
 
 static const char *title_of(unsigned int status)
 {
@@ -66,10 +68,12 @@ void npt_exchange_free(struct npt_exchange *exchange)
 	}
 	npt_buffer_done(&exchange->body);
 	free(exchange->response.body);
+	free(exchange->response.etag);
 	free(exchange->path);
 	free(exchange->segments);
 	free(exchange->authorization);
 	free(exchange->content_type);
+	free(exchange->if_none_match);
 	free(exchange);
 }
 
@@ -102,6 +106,7 @@ static void hand_out(struct npt_exchange *exchange)
 	request->path = exchange->path;
 	request->authorization = exchange->authorization;
 	request->content_type = exchange->content_type;
+	request->if_none_match = exchange->if_none_match;
 	request->client = exchange->client;
 	request->body = exchange->body.data ? exchange->body.data : "";
 	request->body_bytes = exchange->body.size_bytes;
@@ -186,32 +191,49 @@ int npt_exchange_complete(struct npt_connection *connection)
 	return request_complete(exchange);
 }
 
-static int write_headers(struct lws *wsi, const struct npt_response *response)
+/* Where the headers of an answer are put together. */
+struct head {
+	struct lws *wsi;
+	unsigned char *at;
+	unsigned char *end;
+	bool failed;
+};
+
+static void add_header(struct head *head, const char *name, const char *value)
 {
-	unsigned char buffer[LWS_PRE + 1024];
-	unsigned char *start = buffer + LWS_PRE, *at = start, *end = buffer + sizeof(buffer) - 1;
+	if (lws_add_http_header_by_name(head->wsi, (const unsigned char *)name,
+					(const unsigned char *)value, (int)strlen(value), &head->at,
+					head->end))
+		head->failed = true;
+}
+
+static int write_headers(struct lws *wsi, const struct npt_response *response, bool is_gzip)
+{
+	unsigned char buffer[LWS_PRE + 1024], *start = buffer + LWS_PRE;
+	struct head head = { .wsi = wsi, .at = start, .end = buffer + sizeof(buffer) - 1 };
 	char seconds[16];
 
-	if (lws_add_http_common_headers(wsi, response->status,
-					response->content_type ? response->content_type
-							       : "application/json",
-					response->body_bytes, &at, end))
+	if (lws_add_http_common_headers(
+		    wsi, response->status,
+		    response->content_type ? response->content_type : "application/json",
+		    response->status == 304 ? LWS_ILLEGAL_HTTP_CONTENT_LEN : response->body_bytes,
+		    &head.at, head.end))
 		return -1;
-	if (lws_add_http_header_by_name(wsi, (const unsigned char *)"cache-control:",
-					(const unsigned char *)"no-store", 8, &at, end))
-		return -1;
-	if (response->status == 401 &&
-	    lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
-					(const unsigned char *)"Bearer", 6, &at, end))
-		return -1;
+	add_header(&head, "cache-control:", response->etag ? "private, no-cache" : "no-store");
+	add_header(&head, "vary:", "accept-encoding, authorization");
+	if (response->etag)
+		add_header(&head, "etag:", response->etag);
+	if (is_gzip)
+		add_header(&head, "content-encoding:", "gzip");
+	if (response->status == 401)
+		add_header(&head, "www-authenticate:", "Bearer");
 	if (response->retry_after_seconds > 0) {
 		(void)snprintf(seconds, sizeof(seconds), "%u", response->retry_after_seconds);
-		if (lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:",
-						(const unsigned char *)seconds,
-						(int)strlen(seconds), &at, end))
-			return -1;
+		add_header(&head, "retry-after:", seconds);
 	}
-	return lws_finalize_write_http_header(wsi, start, &at, end) ? -1 : 0;
+	if (head.failed)
+		return -1;
+	return lws_finalize_write_http_header(wsi, start, &head.at, head.end) ? -1 : 0;
 }
 
 /* The next piece of the body. 1: that was the last, 0: more, -1: broken. */
@@ -244,7 +266,7 @@ int npt_exchange_writeable(struct npt_connection *connection)
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_SECONDS);
 	if (!exchange->headers_written) {
 		exchange->headers_written = true;
-		if (write_headers(wsi, &exchange->response) < 0)
+		if (write_headers(wsi, &exchange->response, exchange->is_gzip) < 0)
 			return -1;
 		(void)lws_callback_on_writable(wsi);
 		return 0;
@@ -276,7 +298,7 @@ int npt_exchange_refuse_now(struct npt_connection *connection, unsigned int stat
 	};
 	size_t written = 0;
 
-	if (write_headers(connection->wsi, &response) < 0)
+	if (write_headers(connection->wsi, &response, false) < 0)
 		return -1;
 	return write_piece(connection->wsi, &response, &written) == 1 ? 0 : -1;
 }
@@ -309,6 +331,9 @@ void npt_request_respond(struct npt_request *request, struct npt_response respon
 	struct npt_server *server = exchange->server;
 
 	exchange->response = response;
+	if (request->accepts_gzip && response.body_bytes >= GZIP_BYTES_MIN)
+		exchange->is_gzip =
+			npt_gzip_take(&exchange->response.body, &exchange->response.body_bytes);
 	if (npt_queue_push(server->answered, exchange) == 0)
 		npt_server_wake(server);
 	else

@@ -140,18 +140,46 @@ static unsigned int read_query(struct npt_exchange *exchange)
 	}
 }
 
+/* "q=0", "q=0.000" */
+static bool weighs_nothing(const char *weight)
+{
+	return strncasecmp(weight, "q=0", 3) == 0 &&
+	       strspn(weight + 3, ".0") == strcspn(weight + 3, ", \t");
+}
+
+/* "deflate, gzip;q=0.5": named, and not with a weight of 0 (RFC 9110, 12.5.3). */
+static bool takes_gzip(const char *encodings)
+{
+	while (*encodings) {
+		size_t length = strcspn(encodings, ",");
+		const char *at = encodings + strspn(encodings, " \t");
+		size_t name = strcspn(at, ",; \t");
+
+		if (name == 4 && strncasecmp(at, "gzip", name) == 0) {
+			at += name;
+			return !weighs_nothing(at + strspn(at, "; \t"));
+		}
+		encodings += length + (encodings[length] == ',');
+	}
+	return false;
+}
+
 static unsigned int read_headers(struct npt_exchange *exchange)
 {
 	struct npt_connection *connection = exchange->connection;
-	npt_auto_free char *length = NULL;
+	npt_auto_free char *length = NULL, *encodings = NULL;
 
 	if (lws_hdr_total_length(connection->wsi, WSI_TOKEN_HTTP) <= 0)
 		return 400; /* a request line without a version */
 	exchange->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
 	exchange->content_type = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_TYPE);
+	exchange->if_none_match = npt_connection_header(connection, WSI_TOKEN_HTTP_IF_NONE_MATCH);
 	length = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-	if (!exchange->authorization || !exchange->content_type || !length)
+	encodings = npt_connection_header(connection, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
+	if (!exchange->authorization || !exchange->content_type || !exchange->if_none_match ||
+	    !length || !encodings)
 		return 400;
+	exchange->request.accepts_gzip = takes_gzip(encodings);
 	exchange->content_length = NPT_NO_CONTENT_LENGTH;
 	if (length[0] && npt_parse_u64(length, 0, INT64_MAX, &exchange->content_length) < 0)
 		return 400;
@@ -195,6 +223,24 @@ const char *npt_request_query_name(const struct npt_request *request, size_t ind
 	const struct npt_exchange *exchange = (const struct npt_exchange *)request;
 
 	return index < exchange->query_count ? exchange->query[index].name : NULL;
+}
+
+bool npt_request_has(const struct npt_request *request, const char *etag)
+{
+	const char *known = request->if_none_match;
+
+	while (*known) {
+		size_t length;
+
+		known += strspn(known, ", \t");
+		if (strncmp(known, "W/", 2) == 0)
+			known += 2;
+		length = strcspn(known, ", \t");
+		if (length == strlen(etag) && strncmp(known, etag, length) == 0)
+			return true;
+		known += length;
+	}
+	return false;
 }
 
 const char *npt_bearer_token(const char *authorization)

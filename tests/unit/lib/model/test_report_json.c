@@ -204,9 +204,10 @@ static void an_edge_has_the_keys_that_are_fixed(void)
 	(void)npt_report_add_edge(report);
 	object = json_of(report);
 	edge = json_array_get(json_object_get(object, "edges"), 0);
-	check_keys(edge, "process role peer transport protocol tls connections sent received write "
-			 "read rtt connect accept close response unread retransmit drops "
-			 "dropsUnspecified resets limited queue finding");
+	check_keys(edge,
+		   "id process role peer transport protocol tls connections sent received write "
+		   "read rtt connect accept close response unread retransmit drops "
+		   "dropsUnspecified resets limited queue finding");
 	check_keys(json_object_get(edge, "process"), "pid startNanos name comm container pod");
 	check_keys(json_object_get(edge, "peer"), "kind name address port");
 	check_keys(json_object_get(edge, "connections"), "open opened found closed failed");
@@ -523,8 +524,9 @@ static void only_what_was_measured_is_a_metric(void)
 	edge->metrics[NPT_METRIC_READ].quality = NPT_QUALITY_SAMPLED;
 	object = json_of(report);
 	said = json_array_get(json_object_get(object, "edges"), 0);
-	check_keys(said, "process role peer transport protocol tls connections sent received read "
-			 "rtt retransmit drops dropsUnspecified resets limited queue finding");
+	check_keys(said,
+		   "id process role peer transport protocol tls connections sent received read "
+		   "rtt retransmit drops dropsUnspecified resets limited queue finding");
 	NPT_CHECK_STR(text_of(json_object_get(said, "rtt"), "quality"), "estimated");
 	NPT_CHECK_STR(text_of(json_object_get(said, "read"), "quality"), "sampled");
 	json_decref(object);

@@ -381,7 +381,8 @@ static void edges_are_the_same_by_process_role_peer_and_transport(void)
 	others[8].transport[0] = 'u';
 	others[9].label++;
 	for (size_t i = 0; i < NPT_ARRAY_SIZE(others); i++) {
-		if (!NPT_CHECK(!npt_edge_same(&edge, &others[i])))
+		if (!NPT_CHECK(!npt_edge_same(&edge, &others[i]) &&
+			       npt_edge_key(&edge) != npt_edge_key(&others[i])))
 			printf("edge %zu\n", i);
 	}
 	/* Names are found out later, counters differ always. */
@@ -393,6 +394,29 @@ static void edges_are_the_same_by_process_role_peer_and_transport(void)
 	others[0].protocol[0] = 'h';
 	others[0].sent.bytes = 9;
 	NPT_CHECK(npt_edge_same(&edge, &others[0]));
+	NPT_CHECK(npt_edge_key(&edge) == npt_edge_key(&others[0]));
+}
+
+static void an_edge_has_an_id_that_people_can_keep(void)
+{
+	struct npt_edge edge = { .process = { .pid = 4711, .start_ns = 123456789 },
+				 .role = NPT_ROLE_SERVER,
+				 .peer = { .address = "10.0.0.1", .port = 80, .asked = "x" },
+				 .transport = "tcp" };
+	char id[NPT_EDGE_ID_BYTES];
+	uint64_t key = 0;
+
+	npt_edge_id(&edge, id);
+	NPT_CHECK_STR(id, "dca9aef853fb60f5");
+	NPT_CHECK(npt_edge_key_from_id(id, &key));
+	NPT_CHECK(key == npt_edge_key(&edge));
+	edge.peer.asked[0] = 'y'; /* of a server, what the client asked for is no part of it */
+	NPT_CHECK(key == npt_edge_key(&edge));
+	NPT_CHECK(!npt_edge_key_from_id("", &key));
+	NPT_CHECK(!npt_edge_key_from_id("0123456789abcde", &key));
+	NPT_CHECK(!npt_edge_key_from_id("0123456789abcdef0", &key));
+	NPT_CHECK(!npt_edge_key_from_id("0123456789ABCDEF", &key));
+	NPT_CHECK(!npt_edge_key_from_id(" 123456789abcdef", &key));
 }
 
 static void windows_with_edges_in_any_order_add_up_edge_by_edge(void)
@@ -498,6 +522,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(reasons_add_up_by_name_and_overflow_into_other),
 	NPT_TEST(a_sum_is_only_as_good_as_its_worst_part),
 	NPT_TEST(edges_are_the_same_by_process_role_peer_and_transport),
+	NPT_TEST(an_edge_has_an_id_that_people_can_keep),
 	NPT_TEST(windows_with_edges_in_any_order_add_up_edge_by_edge),
 	NPT_TEST(a_sum_begins_with_the_first_and_ends_with_the_last),
 	NPT_TEST(edges_that_do_not_fit_are_counted),
