@@ -91,6 +91,9 @@ static void answer_error(struct npt_request *request, int r, const struct npt_er
 		npt_answer_problem(request, 404, err->text);
 	} else if (r == -EMSGSIZE) {
 		npt_answer_problem(request, 413, err->text);
+	} else if (r == -EAGAIN || r == -EACCES || r == -ENOSPC) {
+		/* Who stores, and the store's connection, have a word for the log. */
+		npt_answer_problem(request, 503, "the store does not answer now");
 	} else {
 		npt_log_error("the store cannot be read", "error", err->text);
 		npt_answer_problem(request, 500, "the store cannot be read; see the log");
@@ -146,7 +149,7 @@ static unsigned int fill_list(struct worker *worker, struct list *list, const ch
 					     TASKS_MAX, &count, err);
 
 		if (r < 0)
-			return 500;
+			return r == -EAGAIN || r == -EACCES || r == -ENOSPC ? 503 : 500;
 		for (size_t i = 0; i < count; i++) {
 			bool visible = false;
 			unsigned int status;

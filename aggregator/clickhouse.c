@@ -39,6 +39,7 @@ struct npt_clickhouse_server {
 	bool allow_plain_http;
 	atomic_uint_least64_t asked_again_ns; /* monotonic; nobody asks before */
 	atomic_bool silent;                   /* said once, until it answers again */
+	atomic_bool refusing;                 /* the same of what is read */
 };
 
 struct npt_clickhouse {
@@ -305,7 +306,7 @@ static int ask(struct npt_clickhouse *connection, struct npt_http_request *reque
 {
 	struct npt_clickhouse_server *server = connection->server;
 	npt_auto_free char *password = NULL;
-	struct npt_error cause = NPT_ERROR_NONE;
+	struct npt_error cause = NPT_ERROR_NONE, said = NPT_ERROR_NONE;
 	int r = read_password(server, &password, err);
 
 	if (r < 0)
@@ -319,10 +320,10 @@ static int ask(struct npt_clickhouse *connection, struct npt_http_request *reque
 	if (password)
 		explicit_bzero(password, strlen(password));
 	if (r < 0) {
-		r = unanswered(connection, request->url, r, &cause, err);
+		r = unanswered(connection, request->url, r, &cause, &said);
 		if (r == -EAGAIN)
-			note_silence(server, &cause);
-		return r;
+			note_silence(server, &said);
+		return npt_error_set(err, -r, "%s", said.text);
 	}
 	note_answer(server);
 	return 0;
@@ -332,6 +333,15 @@ static int finish(const struct npt_clickhouse *connection, const struct npt_http
 		  struct npt_error *err)
 {
 	return response->status == 200 ? 0 : refused(connection, response, err);
+}
+
+/* Whoever writes says for himself that he could not. */
+static void note_reading(struct npt_clickhouse_server *server, int r, const struct npt_error *err)
+{
+	if (r == 0 && atomic_load(&server->refusing) && atomic_exchange(&server->refusing, false))
+		npt_log_info("the store is read again", "store", server->name);
+	if (r < 0 && r != -ENOENT && !atomic_exchange(&server->refusing, true))
+		npt_log_error("the store cannot be read", "error", err->text);
 }
 
 int npt_clickhouse_run(struct npt_clickhouse *connection, const char *sql, bool in_database,
@@ -451,8 +461,10 @@ int npt_clickhouse_select(struct npt_clickhouse *connection,
 		return 0;
 	if (reading.failed < 0)
 		return reading.failed;
-	if (r == 0)
+	if (r == 0) {
 		r = finish(connection, &response, &ended);
+		note_reading(connection->server, r, &ended);
+	}
 	if (r == 0 && left > 0)
 		r = npt_error_set(&ended, EBADMSG, "ClickHouse's answer ends within a row");
 	if (r < 0)

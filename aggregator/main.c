@@ -21,6 +21,10 @@ static const char help[] =
 	"                          change; without them plain HTTP, on a loopback address only\n"
 	"  --ingest-key FILE       the key that the controller signs ingest tokens with\n"
 	"  --store FILE            an SQLite database; default /var/lib/npt/windows.db\n"
+	"  --store URL             a ClickHouse server: http(s)://USER@HOST:PORT/DATABASE\n"
+	"  --store-password-file FILE   the user's password; read again when it changes\n"
+	"  --store-ca FILE         the certificates that a server by https is trusted by\n"
+	"  --store-plain-http      plain http to a server on another host, too\n"
 	"  --max-age DURATION      tasks whose last window is older are removed; default 168h\n"
 	"  --max-mib N             beyond it the oldest tasks are removed; default 4096\n"
 	"  --kubeconfig FILE       for development; default: in a pod\n"
@@ -38,6 +42,9 @@ static const struct option long_options[] = {
 	{ "tls-key", required_argument, NULL, 'k' },
 	{ "ingest-key", required_argument, NULL, 'i' },
 	{ "store", required_argument, NULL, 's' },
+	{ "store-password-file", required_argument, NULL, 'p' },
+	{ "store-ca", required_argument, NULL, 'C' },
+	{ "store-plain-http", no_argument, NULL, 'P' },
 	{ "max-age", required_argument, NULL, 'a' },
 	{ "max-mib", required_argument, NULL, 'm' },
 	{ "kubeconfig", required_argument, NULL, 'K' },
@@ -68,7 +75,8 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['i'] = &options->ingest_key,  ['s'] = &options->store,
 		['a'] = &settings->max_age,    ['m'] = &settings->max_mib,
 		['K'] = &options->kubeconfig,  ['L'] = &settings->log_level,
-		['F'] = &settings->log_format,
+		['F'] = &settings->log_format, ['p'] = &options->store_password_file,
+		['C'] = &options->store_ca,
 	};
 	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id;
@@ -83,6 +91,8 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 			settings->help = true;
 		else if (id == 'V')
 			settings->version = true;
+		else if (id == 'P')
+			options->store_plain_http = true;
 		else
 			*fields[id] = optarg;
 	}

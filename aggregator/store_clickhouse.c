@@ -175,7 +175,8 @@ static int begin(struct npt_store_clickhouse *clickhouse, struct npt_error *err)
 	int r = npt_store_clickhouse_prepare(clickhouse, &away);
 
 	if (r == -EAGAIN) {
-		npt_log_warning("the store is used as soon as it answers", "error", away.text);
+		npt_log_warning("the store is used as soon as it answers", "store",
+				npt_clickhouse_name(clickhouse->server));
 		return 0;
 	}
 	return r < 0 ? npt_error_set(err, -r, "%s", away.text) : 0;

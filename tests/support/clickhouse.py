@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A real clickhouse-server of Debian on loopback, in a folder of its own.
+"""A real clickhouse-server of Debian on loopback, in a folder of its own; or a current engine.
 
-Usage: tests/support/clickhouse.py COMMAND [ARGUMENT...]    runs it with NPT_TEST_CLICKHOUSE set to the
-server's URL (user and database in it) and NPT_TEST_CLICKHOUSE_PASSWORD to a file, and stops the server.
-Exits with the command's code; with 77 (skipped) where no clickhouse-server is installed.
+Usage: tests/support/clickhouse.py [--current] COMMAND [ARGUMENT...]
+Runs the command with NPT_TEST_CLICKHOUSE set to the server's URL (user and database in it) and
+NPT_TEST_CLICKHOUSE_PASSWORD to a file, and stops the server. --current: chdb_server.py instead. Exits
+with the command's code; with 77 (skipped) where the server is not installed (by
+tests/peers/deps_clickhouse).
 """
 import base64
 import os
@@ -21,6 +23,9 @@ import urllib.parse
 import urllib.request
 
 PROGRAM = "clickhouse-server"
+CACHE = os.environ.get("NPT_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "npt")
+CURRENT = pathlib.Path(CACHE, "peers", "chdb", "bin", "python")
 USER, PASSWORD = "npt", "correct horse"
 START_SECONDS = 60
 
@@ -58,6 +63,8 @@ def free_port():
 
 
 class Server:
+    """Of Debian."""
+
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.port = free_port()
@@ -72,11 +79,13 @@ class Server:
     def url(self, database, port=None):
         return f"http://{USER}@127.0.0.1:{port or self.port}/{database}"
 
+    def command(self):
+        return [PROGRAM, f"--config-file={self.folder}/config.xml"]
+
     def start(self):
         with open(self.folder / "output", "ab") as output:
-            self.child = subprocess.Popen(
-                [PROGRAM, f"--config-file={self.folder}/config.xml"], stdout=output, stderr=output,
-                cwd=self.folder)
+            self.child = subprocess.Popen(self.command(), stdout=output, stderr=output,
+                                          cwd=self.folder / "tmp")  # chdb would read a config.xml
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.child.poll() is None:
             try:
@@ -124,15 +133,30 @@ class Server:
         self.kill()
 
 
+class CurrentServer(Server):
+    """One process with the engine inside; no users, no signals of its own."""
+
+    def command(self):
+        return [CURRENT, pathlib.Path(__file__).with_name("chdb_server.py"), str(self.port), self.folder]
+
+    def stop(self):
+        self.kill()
+
+
 def main():
-    if not is_installed():
-        print(f"skipped: no {PROGRAM}")
+    current = sys.argv[1] == "--current"
+    if current:
+        del sys.argv[1]
+    if not (CURRENT.exists() if current else is_installed()):
+        print(f"skipped: no {CURRENT if current else PROGRAM}")
         return 77
     with tempfile.TemporaryDirectory(prefix="npt-clickhouse-", dir="/var/tmp") as folder:
-        server = Server(folder).start()
+        server = (CurrentServer if current else Server)(folder).start()
         try:
             where = {"NPT_TEST_CLICKHOUSE": server.url("npt_test"),
                      "NPT_TEST_CLICKHOUSE_PASSWORD": str(server.password_file)}
+            if current:
+                where["NPT_TEST_CLICKHOUSE_NO_USERS"] = "1"
             return subprocess.run(sys.argv[1:], env=os.environ | where, check=False).returncode
         finally:
             server.stop()

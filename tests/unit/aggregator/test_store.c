@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The interface, on each engine: the same cases, on SQLite as unit.aggregator.store and on a real
- * clickhouse-server as unit.aggregator.store_clickhouse.
+ * clickhouse-server as unit.aggregator.store_on_clickhouse.
  */
 #include "aggregator/store.h"
 
