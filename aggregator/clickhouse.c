@@ -22,8 +22,7 @@
 #include "lib/net/url.h"
 
 #define STATEMENT_TIMEOUT_MS 10000
-#define SELECT_TIMEOUT_MS    20000
-#define SELECT_SECONDS       15 /* the server's own limit, before we give up */
+#define SELECT_SECONDS       20
 #define PAUSE_NS             NPT_NS_PER_SECOND
 #define SELECT_BYTES_MAX     (1024UL * 1024 * 1024)
 #define PENDING_BYTES_MAX    (8UL * 1024 * 1024) /* bytes of rows that are not whole yet */
@@ -438,16 +437,18 @@ int npt_clickhouse_select(struct npt_clickhouse *connection,
 	const struct npt_clickhouse_server *server = connection->server;
 	npt_auto(npt_http_response_done) struct npt_http_response response = { .status = 0 };
 	npt_auto_free char *sql = npt_format("%s FORMAT RowBinary", query->sql);
+	unsigned int seconds = query->seconds ? query->seconds : SELECT_SECONDS;
+	/* The server gives up before we do, and says so. */
 	npt_auto_free char *url =
-		npt_format("%s/?database=%s&wait_end_of_query=1&max_execution_time=%d",
-			   server->base, server->database, SELECT_SECONDS);
+		npt_format("%s/?database=%s&wait_end_of_query=1&max_execution_time=%u",
+			   server->base, server->database, seconds - 1);
 	struct reading reading = { .query = query,
 				   .pending = NPT_BUFFER(PENDING_BYTES_MAX),
 				   .err = err };
 	struct npt_http_request request = { .url = url,
 					    .body = sql,
 					    .body_bytes = strlen(sql),
-					    .timeout_ms = SELECT_TIMEOUT_MS,
+					    .timeout_ms = seconds * 1000UL,
 					    .max_response_bytes = SELECT_BYTES_MAX,
 					    .on_data = on_data,
 					    .context = &reading };

@@ -62,6 +62,7 @@ struct npt_clickhouse_query {
 	const char *types;
 	npt_clickhouse_row_fn *on_row;
 	void *context;
+	unsigned int seconds; /* until it is given up; 0: 20 */
 };
 
 int npt_clickhouse_select(struct npt_clickhouse *connection,

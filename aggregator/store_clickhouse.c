@@ -7,7 +7,10 @@
  * ClickHouse has neither constraints nor transactions, and several replicas write. So a window may
  * be written twice, when two of them are sent it at once, or when an INSERT was done of which we
  * did not hear. Each time it is written it gets an id of its own, "written", in order of time; the
- * first one counts. Readers leave out the others, always, and merges remove them in time.
+ * first one that has a head counts, and readers leave out the others, always. They are rare, and
+ * stay: a merge that kept the first of two rows would not know which of them has a head. Merges
+ * remove only rows that are there twice with one id, as when libcurl sends a request again since a
+ * connection that it had kept turns out dead.
  *
  * Rows name all that they are of, so that nobody has to look up anything to write: text that
  * repeats itself costs next to nothing in columns. What an edge speaks, its label, stands in each
@@ -39,10 +42,10 @@ static const char *const schema[] = {
 	" sent_bytes UInt64, sent_segments UInt64, received_bytes UInt64,"
 	" received_segments UInt64, write_count UInt64, write_bytes UInt64, read_count UInt64,"
 	" read_bytes UInt64, retransmit_segments UInt64, drops UInt64, identity String,"
-	" label String, counters String, earliness UInt64 MATERIALIZED bitNot(written))"
-	" ENGINE = ReplacingMergeTree(earliness)"
+	" label String, counters String)"
+	" ENGINE = ReplacingMergeTree()"
 	" PARTITION BY intDiv(received_unix_ms, 86400000)"
-	" ORDER BY (is_edge, task_uid, pod_uid, stream_id, sequence, number)"
+	" ORDER BY (is_edge, task_uid, pod_uid, stream_id, sequence, written, number)"
 	" SETTINGS index_granularity = 2048",
 	"CREATE VIEW IF NOT EXISTS npt_measurements AS SELECT task_namespace, task_name, task_uid,"
 	" pod_name, pod_uid, node, instance, sequence, start_unix_ms, duration_ms, pid, process,"
@@ -50,7 +53,8 @@ static const char *const schema[] = {
 	" reached, transport, protocol, tls, connections_opened, connections_closed,"
 	" connections_failed, sent_bytes, sent_segments, received_bytes, received_segments,"
 	" write_count, write_bytes, read_count, read_bytes, retransmit_segments, drops"
-	" FROM npt_windows WHERE is_edge = 1 AND written IN (SELECT min(written) FROM npt_windows"
+	" FROM npt_windows FINAL WHERE is_edge = 1 AND written IN (SELECT min(written) FROM "
+	"npt_windows"
 	" WHERE is_edge = 0 GROUP BY stream_id, sequence)",
 };
 
@@ -74,7 +78,11 @@ static int ask_about(struct npt_store_clickhouse *clickhouse, const char *sql, s
 		     struct npt_error *err)
 {
 	const struct npt_clickhouse_query query = {
-		.sql = sql, .types = "nn", .on_row = read_about, .context = about
+		.sql = sql,
+		.types = "nn",
+		.on_row = read_about,
+		.context = about,
+		.seconds = NPT_STORE_ASK_SECONDS,
 	};
 
 	return npt_clickhouse_select(clickhouse->connection, &query, err);

@@ -14,6 +14,9 @@
 #include "aggregator/store.h"
 
 #define NPT_STORE_REPLICA_BITS 12
+/* Of what is asked before it is written: with the INSERT, less than an agent waits for an answer.
+ */
+#define NPT_STORE_ASK_SECONDS 5
 
 struct npt_store_clickhouse {
 	struct npt_store store; /* first: what the interface sees */

@@ -237,6 +237,7 @@ static int find_some(struct npt_clickhouse *connection, struct appending *append
 	npt_auto(npt_buffer_done) struct npt_buffer sql = NPT_BUFFER(SQL_BYTES_MAX);
 	struct npt_clickhouse_query query = { .types = "nn",
 					      .on_row = mark_found,
+					      .seconds = NPT_STORE_ASK_SECONDS,
 					      .context = appending };
 
 	(void)npt_buffer_append_text(&sql, "SELECT stream_id, sequence FROM npt_windows WHERE"

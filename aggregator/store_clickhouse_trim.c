@@ -52,7 +52,11 @@ static int find_tasks(struct npt_store_clickhouse *clickhouse, const char *havin
 		" LIMIT %d",
 		having, TASKS_MAX);
 	const struct npt_clickhouse_query query = {
-		.sql = sql, .types = "snn", .on_row = add_task, .context = found
+		.sql = sql,
+		.types = "snn",
+		.on_row = add_task,
+		.context = found,
+		.seconds = 2 * NPT_STORE_ASK_SECONDS,
 	};
 
 	return npt_clickhouse_select(clickhouse->connection, &query, err);
@@ -73,7 +77,11 @@ static int ask_numbers(struct npt_store_clickhouse *clickhouse, const char *sql,
 		       uint64_t numbers[static 2], struct npt_error *err)
 {
 	const struct npt_clickhouse_query query = {
-		.sql = sql, .types = "nn", .on_row = take_numbers, .context = numbers
+		.sql = sql,
+		.types = "nn",
+		.on_row = take_numbers,
+		.context = numbers,
+		.seconds = NPT_STORE_ASK_SECONDS,
 	};
 
 	return npt_clickhouse_select(clickhouse->connection, &query, err);
