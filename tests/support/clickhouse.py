@@ -41,8 +41,7 @@ CONFIG = """<yandex>
 </yandex>
 """
 USERS = """<yandex>
-  <profiles><default><max_memory_usage>2000000000</max_memory_usage><use_uncompressed_cache>0</use_uncompressed_cache>
-  </default></profiles>
+  <profiles><default><max_memory_usage>2000000000</max_memory_usage></default></profiles>
   <quotas><default/></quotas>
   <users>
     <npt><password>{password}</password><networks><ip>127.0.0.1</ip></networks><profile>default</profile>
