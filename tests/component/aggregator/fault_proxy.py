@@ -2,6 +2,7 @@
 """Stands between the aggregator and ClickHouse, and lets things go wrong in one way at a time."""
 import re
 import socket
+import ssl
 import threading
 
 TOO_MANY_PARTS = b"Code: 252, e.displayText() = DB::Exception: Too many parts (300)"
@@ -13,10 +14,14 @@ class FaultProxy:
     "cuts"      passes the request on and closes when the answer is there: it was done, who knows?
     "halves"    passes on half of a request's body and closes
     "garbles"   answers 200 with what is no row
-    "breaks"    passes on half of an answer and closes"""
+    "breaks"    passes on half of an answer and closes
+    With a certificate it speaks TLS to the aggregator."""
 
-    def __init__(self, port):
+    def __init__(self, port, certificate=None, key=None):
         self.server_port, self.mode, self.harmed = port, None, 0
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if self.tls:
+            self.tls.load_cert_chain(certificate, key)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -32,8 +37,10 @@ class FaultProxy:
     def serve(self, client):
         with client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
             try:
-                while self.exchange(client, server):
-                    pass
+                stream = self.tls.wrap_socket(client, server_side=True) if self.tls else client
+                with stream:
+                    while self.exchange(stream, server):
+                        pass
             except OSError:
                 pass
 

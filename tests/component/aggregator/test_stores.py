@@ -284,3 +284,23 @@ def test_the_password_is_read_anew_and_said_nowhere(replica, clickhouse, tmp_pat
     assert aggregator.post(window(sequence=2))[0] == 200
     log = aggregator.log.read_text()
     assert "wrong-but-secret" not in log and clickhouse.password_file.read_text().strip() not in log
+
+
+def test_https_is_spoken_with_one_ca_trusted_and_no_other(replica, clickhouse, certificate, tmp_path):
+    crt, key, ca = certificate
+    proxy = FaultProxy(clickhouse.port, crt, key)
+    aggregator = replica(server=clickhouse, port=proxy.port)
+    where = aggregator.arguments.index("--store") + 1
+    aggregator.arguments[where] = aggregator.arguments[where].replace("http:", "https:")
+    aggregator.start("--store-ca", str(ca))
+    assert aggregator.post(window(edges=[edge()]))[0] == 200
+    assert aggregator.get("/v1/tasks/task-1")[0] == 200
+    aggregator.stop()
+    other = tmp_path / "other.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", "/CN=ca", "-keyout", tmp_path / "other.key", "-out", other],
+                   check=True, capture_output=True, timeout=60)
+    aggregator.start("--store-ca", str(other))
+    assert aggregator.post(window(sequence=2))[0] == 503
+    assert "certificate" in aggregator.log.read_text()
+    proxy.stop()
