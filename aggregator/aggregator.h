@@ -19,6 +19,7 @@ struct npt_aggregator_options {
 	const char *store_ca;
 	bool store_plain_http;
 	const char *kubeconfig; /* NULL: in a pod */
+	bool insecure_local;    /* on a loopback address only: everybody may read everything */
 	uint64_t max_age_ms;
 	uint64_t max_bytes;
 };

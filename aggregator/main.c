@@ -28,6 +28,9 @@ static const char help[] =
 	"  --max-age DURATION      tasks whose last window is older are removed; default 168h\n"
 	"  --max-mib N             beyond it the oldest tasks are removed; default 4096\n"
 	"  --kubeconfig FILE       for development; default: in a pod\n"
+	"  --insecure-local        whoever can connect reads everything, without a token; only on "
+	"a\n"
+	"                          loopback address, and needs no API server\n"
 	"  --log-level LEVEL       error, warning, info or debug; default info\n"
 	"  --log-format FORMAT     text or json; default text\n"
 	"  -h, --help              this text\n"
@@ -48,6 +51,7 @@ static const struct option long_options[] = {
 	{ "max-age", required_argument, NULL, 'a' },
 	{ "max-mib", required_argument, NULL, 'm' },
 	{ "kubeconfig", required_argument, NULL, 'K' },
+	{ "insecure-local", no_argument, NULL, 'I' },
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
@@ -93,6 +97,8 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 			settings->version = true;
 		else if (id == 'P')
 			options->store_plain_http = true;
+		else if (id == 'I')
+			options->insecure_local = true;
 		else
 			*fields[id] = optarg;
 	}

@@ -61,7 +61,15 @@ struct npt_store_filter {
 	/* Windows that have part of this time: end > from, start < until; until 0: no end. */
 	uint64_t from_unix_ms;
 	uint64_t until_unix_ms;
+	/*
+	 * Whoever goes on behind the last id again and again misses none: where several processes
+	 * store, windows are left for later until they are NPT_STORE_SETTLED_MS old, since another
+	 * one's with a smaller id may become visible after them.
+	 */
+	bool is_going_on;
 };
+
+#define NPT_STORE_SETTLED_MS 2000
 
 /* Of one edge in one window. */
 struct npt_stored_edge_window {

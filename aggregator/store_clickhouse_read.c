@@ -15,6 +15,7 @@
 #include "aggregator/store_clickhouse_labels.h"
 #include "aggregator/store_clickhouse_reader.h"
 #include "lib/core/alloc.h"
+#include "lib/core/clock.h"
 #include "lib/model/report_protobuf.h"
 
 #define EDGE_BYTES_MAX (256UL * 1024)
@@ -88,6 +89,14 @@ static void put_time(struct npt_buffer *sql, uint64_t from_unix_ms, uint64_t unt
 		(void)npt_buffer_appendf(sql, " AND start_unix_ms < %" PRIu64, until_unix_ms);
 }
 
+/* The id that windows are before. */
+static uint64_t youngest(const struct npt_store_filter *filter)
+{
+	if (!filter->is_going_on)
+		return INT64_MAX;
+	return (npt_clock_unix_ms() - NPT_STORE_SETTLED_MS) * 1000 << NPT_STORE_REPLICA_BITS;
+}
+
 /* By stream: in order of sequence; else in order of the ids of their first writing. */
 static int read_heads(struct windows *windows, uint64_t after, struct npt_error *err)
 {
@@ -119,9 +128,9 @@ static int read_heads(struct windows *windows, uint64_t after, struct npt_error 
 			"SELECT stream_id, sequence, written, edges, head FROM npt_windows WHERE"
 			" %s AND written IN (SELECT first FROM (SELECT min(written) AS first FROM"
 			" npt_windows WHERE %s GROUP BY stream_id, sequence HAVING first >"
-			" %" PRIu64
+			" %" PRIu64 " AND first < %" PRIu64
 			" ORDER BY first LIMIT %zu)) ORDER BY written LIMIT 1 BY written",
-			which.data, which.data, after, windows->max);
+			which.data, which.data, after, youngest(filter), windows->max);
 	}
 	if (r < 0)
 		return npt_error_set(err, ENOENT, "no window of such a pod is stored");

@@ -48,7 +48,7 @@ static const char schema[] =
 	" peer_port INTEGER NOT NULL, asked TEXT NOT NULL, reached TEXT NOT NULL,"
 	" transport TEXT NOT NULL, protocol TEXT NOT NULL, tls TEXT NOT NULL,"
 	" label BLOB NOT NULL, label_unix_ms INTEGER NOT NULL,"
-	" edge_key INTEGER NOT NULL DEFAULT 0, UNIQUE (task_id, identity));"
+	" edge_key INTEGER NOT NULL DEFAULT 0);"
 	"CREATE INDEX edges_by_key ON edges (task_id, edge_key);"
 	"CREATE TABLE edge_windows (id INTEGER PRIMARY KEY, window_id INTEGER NOT NULL,"
 	" edge_id INTEGER NOT NULL, connections_opened INTEGER NOT NULL,"
@@ -89,7 +89,8 @@ static const char *const statement_texts[NPT_STORE_STATEMENTS] = {
 	[NPT_STORE_ADD_WINDOW] = "INSERT OR IGNORE INTO windows (task_id, stream_id, sequence,"
 				 " start_unix_ms, duration_ms, received_unix_ms, first_row, edges,"
 				 " head, constant_id) VALUES (?,?,?,?,?,?,?,?,?,?)",
-	[NPT_STORE_FIND_EDGE] = "SELECT id FROM edges WHERE task_id = ? AND identity = ?",
+	[NPT_STORE_FIND_EDGE] = "SELECT id FROM edges WHERE task_id = ? AND edge_key = ? AND"
+				" identity = ?",
 	[NPT_STORE_ADD_EDGE] =
 		"INSERT INTO edges (task_id, identity, pid, process, container, role, peer_kind,"
 		" peer_name, peer_namespace, peer_address, peer_port, asked, reached, transport,"
@@ -166,9 +167,10 @@ static int open_file(struct npt_store_sqlite *sqlite, struct npt_error *err)
 
 	if (r == 0)
 		r = npt_sqlite_run(sqlite->db,
-				   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+				   "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA "
+				   "synchronous = FULL;"
 				   "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
-				   "PRAGMA wal_autocheckpoint = 4000;"
+				   "PRAGMA wal_autocheckpoint = 2000;"
 				   "PRAGMA journal_size_limit = 67108864;",
 				   err);
 	if (r == 0)

@@ -154,7 +154,8 @@ static int find_or_add_edge(struct npt_store_sqlite *sqlite, uint64_t task_id,
 	int r;
 
 	npt_sqlite_bind_number(find, 1, task_id);
-	npt_sqlite_bind_bytes(find, 2, identity->data, identity->size_bytes);
+	(void)sqlite3_bind_int64(find, 2, (sqlite3_int64)npt_edge_key(edge));
+	npt_sqlite_bind_bytes(find, 3, identity->data, identity->size_bytes);
 	r = find_id(find, id_ret, err);
 	if (r < 0 || *id_ret)
 		return r;

@@ -46,14 +46,14 @@ static void free_agent(void *item)
 
 /* --- the server's thread --- */
 
-static void on_open(void *context, uint64_t socket, const char *authorization, const char *client)
+static void on_open(void *context, uint64_t socket, const struct npt_opening *opening)
 {
 	struct npt_agents *agents = context;
-	const char *token = npt_bearer_token(authorization);
+	const char *token = npt_bearer_token(opening->authorization);
 	struct npt_event *event;
 
 	if (!token) {
-		npt_log_warning("connection without a token refused", "client", client);
+		npt_log_warning("connection without a token refused", "client", opening->client);
 		(void)npt_server_socket_close(agents->server, socket, CLOSE_POLICY,
 					      "a bearer token is needed");
 		return;

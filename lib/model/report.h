@@ -355,4 +355,7 @@ char *npt_report_to_json(const struct npt_report *report);
 /* The same in pieces, for a report that is made edge by edge: before, edges with "," between,
  * after. All are the caller's to free. */
 char *npt_edge_to_json(const struct npt_edge *edge);
+/* Two parts of that: which edge it is, with what it speaks; and what was counted. */
+char *npt_edge_identity_to_json(const struct npt_edge *edge);
+char *npt_edge_counters_to_json(const struct npt_edge *edge);
 void npt_report_json_frame(const struct npt_report *report, char **before_ret, char **after_ret);

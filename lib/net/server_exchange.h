@@ -13,6 +13,12 @@ struct npt_parameter {
 	char *value;
 };
 
+/* What the server adds to a response by itself. */
+struct npt_extra_headers {
+	bool is_gzip;   /* the response's body */
+	char allow[64]; /* of a path that is asked by another method: the methods that it has */
+};
+
 struct npt_exchange {
 	struct npt_request request; /* first: a request is an exchange seen from outside */
 	struct npt_server *server;
@@ -35,7 +41,7 @@ struct npt_exchange {
 	bool headers_written;
 	bool close_after;
 	struct npt_response response;
-	bool is_gzip; /* the response's body */
+	struct npt_extra_headers extra;
 	size_t written_bytes;
 };
 

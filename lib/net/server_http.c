@@ -207,7 +207,8 @@ static void add_header(struct head *head, const char *name, const char *value)
 		head->failed = true;
 }
 
-static int write_headers(struct lws *wsi, const struct npt_response *response, bool is_gzip)
+static int write_headers(struct lws *wsi, const struct npt_response *response,
+			 const struct npt_extra_headers *extra)
 {
 	unsigned char buffer[LWS_PRE + 1024], *start = buffer + LWS_PRE;
 	struct head head = { .wsi = wsi, .at = start, .end = buffer + sizeof(buffer) - 1 };
@@ -223,8 +224,10 @@ static int write_headers(struct lws *wsi, const struct npt_response *response, b
 	add_header(&head, "vary:", "accept-encoding, authorization");
 	if (response->etag)
 		add_header(&head, "etag:", response->etag);
-	if (is_gzip)
+	if (extra->is_gzip)
 		add_header(&head, "content-encoding:", "gzip");
+	if (extra->allow[0])
+		add_header(&head, "allow:", extra->allow);
 	if (response->status == 401)
 		add_header(&head, "www-authenticate:", "Bearer");
 	if (response->retry_after_seconds > 0) {
@@ -266,7 +269,7 @@ int npt_exchange_writeable(struct npt_connection *connection)
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_SECONDS);
 	if (!exchange->headers_written) {
 		exchange->headers_written = true;
-		if (write_headers(wsi, &exchange->response, exchange->is_gzip) < 0)
+		if (write_headers(wsi, &exchange->response, &exchange->extra) < 0)
 			return -1;
 		(void)lws_callback_on_writable(wsi);
 		return 0;
@@ -289,6 +292,7 @@ int npt_exchange_refuse_now(struct npt_connection *connection, unsigned int stat
 			    unsigned int retry_after_seconds)
 {
 	npt_auto_free char *body = refusal_body(status);
+	const struct npt_extra_headers none = { .is_gzip = false };
 	struct npt_response response = {
 		.status = status,
 		.content_type = "application/problem+json",
@@ -298,7 +302,7 @@ int npt_exchange_refuse_now(struct npt_connection *connection, unsigned int stat
 	};
 	size_t written = 0;
 
-	if (write_headers(connection->wsi, &response, false) < 0)
+	if (write_headers(connection->wsi, &response, &none) < 0)
 		return -1;
 	return write_piece(connection->wsi, &response, &written) == 1 ? 0 : -1;
 }
@@ -332,7 +336,7 @@ void npt_request_respond(struct npt_request *request, struct npt_response respon
 
 	exchange->response = response;
 	if (request->accepts_gzip && response.body_bytes >= GZIP_BYTES_MIN)
-		exchange->is_gzip =
+		exchange->extra.is_gzip =
 			npt_gzip_take(&exchange->response.body, &exchange->response.body_bytes);
 	if (npt_queue_push(server->answered, exchange) == 0)
 		npt_server_wake(server);

@@ -4,6 +4,7 @@
  * it. libwebsockets has parsed it; here it is bounded and copied, so that it outlives the wsi.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/core/alloc.h"
@@ -27,8 +28,8 @@ static const char *method_of(struct lws *wsi)
 	return names[method];
 }
 
-/* Walks pattern and path together; params point into path. */
-static bool match(const char *pattern, const char *path, const char *params[NPT_SERVER_PARAMS_MAX])
+bool npt_path_match(const char *pattern, const char *path,
+		    const char *params[NPT_SERVER_PARAMS_MAX])
 {
 	size_t count = 0;
 
@@ -54,14 +55,22 @@ static bool match(const char *pattern, const char *path, const char *params[NPT_
 	return false;
 }
 
-/* Ends each parameter where its segment ends. */
-static void cut_params(struct npt_exchange *exchange)
+void npt_path_cut(char *path, const char *const params[NPT_SERVER_PARAMS_MAX])
 {
-	for (size_t i = 0; i < NPT_SERVER_PARAMS_MAX && exchange->request.params[i]; i++) {
-		size_t at = (size_t)(exchange->request.params[i] - exchange->segments);
+	for (size_t i = 0; i < NPT_SERVER_PARAMS_MAX && params[i]; i++) {
+		size_t at = (size_t)(params[i] - path);
 
-		exchange->segments[at + strcspn(exchange->segments + at, "/")] = '\0';
+		path[at + strcspn(path + at, "/")] = '\0';
 	}
+}
+
+static void allow(struct npt_exchange *exchange, const char *method)
+{
+	char *text = exchange->extra.allow;
+	size_t length = strlen(text);
+
+	(void)snprintf(text + length, sizeof(exchange->extra.allow) - length, "%s%s",
+		       length ? ", " : "", method);
 }
 
 /* 0, or the status that refuses it. */
@@ -74,14 +83,17 @@ static unsigned int find_route(struct npt_exchange *exchange)
 		const struct npt_route *route = &options->routes[i];
 		const char *params[NPT_SERVER_PARAMS_MAX] = { NULL };
 
-		if (!match(route->path, exchange->segments, params))
+		if (!npt_path_match(route->path, exchange->segments, params))
 			continue;
 		path_known = true;
-		if (strcmp(route->method, exchange->request.method) != 0)
+		if (strcmp(route->method, exchange->request.method) != 0) {
+			allow(exchange, route->method);
 			continue;
+		}
+		exchange->extra.allow[0] = '\0';
 		exchange->route = route;
 		memcpy(exchange->request.params, params, sizeof(params));
-		cut_params(exchange);
+		npt_path_cut(exchange->segments, params);
 		return 0;
 	}
 	return path_known ? 405 : 404;
@@ -186,6 +198,30 @@ static unsigned int read_headers(struct npt_exchange *exchange)
 	return read_query(exchange);
 }
 
+bool npt_is_loopback_host(const char *host)
+{
+	static const char *const names[] = { "127.0.0.1", "localhost", "[::1]" };
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(names); i++) {
+		size_t length = strlen(names[i]);
+
+		if (strncasecmp(host, names[i], length) == 0 &&
+		    (host[length] == '\0' || host[length] == ':'))
+			return true;
+	}
+	return false;
+}
+
+static unsigned int check_host(const struct npt_exchange *exchange)
+{
+	npt_auto_free char *host = NULL;
+
+	if (!exchange->server->options.loopback_only)
+		return 0;
+	host = npt_connection_header(exchange->connection, WSI_TOKEN_HOST);
+	return host && npt_is_loopback_host(host) ? 0 : 403;
+}
+
 unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, size_t path_bytes)
 {
 	unsigned int status;
@@ -196,6 +232,8 @@ unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, 
 	exchange->segments = npt_strndup(path, path_bytes);
 	exchange->request.method = method_of(exchange->connection->wsi);
 	status = read_headers(exchange);
+	if (status == 0)
+		status = check_host(exchange);
 	if (status == 0)
 		status = find_route(exchange);
 	if (status == 0)

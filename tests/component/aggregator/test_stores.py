@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is acknowledged is there, once: on both stores, whoever dies, is away or answers nonsense."""
 import concurrent.futures
+import json
 import os
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import time
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
+sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "../agent")]
 from fault_proxy import FaultProxy  # noqa: E402
+from frames import dial, status_of  # noqa: E402
 from world import Aggregator, edge, seeded, total, window  # noqa: E402
 
 KILLS = 50
@@ -168,6 +170,22 @@ def test_a_replica_takes_over_what_the_other_left(replica, clickhouse):
         agents.done.set()
     agents.stop()
     check_all_there_once(aggregators[1], agents, clickhouse)
+
+
+def test_who_watches_one_replica_sees_what_all_of_them_store(replica, clickhouse):
+    aggregators = [replica(server=clickhouse).start() for _ in range(2)]
+    assert aggregators[0].post(window(pod="pod-9", edges=[edge()]))[0] == 200
+    wire = dial(aggregators[0].port, aggregators[0].ca, path="/v1/tasks/task-1/live",
+                headers=["Authorization: Bearer all"], timeout=30)
+    assert status_of(wire) == 101
+    agents = Agents(aggregators, seeded())
+    time.sleep(3)
+    agents.stop()
+    seen, expected = [], set(agents.sent) | {("pod-9", 1)}
+    while len(seen) < len(expected):
+        seen += [(one["pod"]["uid"], one["sequence"]) for one in json.loads(wire.receive_text())["windows"]]
+    assert len(seen) == len(set(seen)) and set(seen) == expected
+    wire.end()
 
 
 def test_a_server_that_is_killed_is_waited_for(replica, clickhouse):

@@ -239,6 +239,7 @@ static void refuses_what_no_route_wants_and_says_why(void)
 		if (!NPT_CHECK_INT(status_of(answer), cases[i].status))
 			printf("asked: %.60s\nanswered: %s\n", cases[i].request, answer);
 		NPT_CHECK(strstr(answer, "application/problem+json") != NULL);
+		NPT_CHECK((strstr(answer, "\r\nallow: ") != NULL) == (cases[i].status == 405));
 		NPT_CHECK(strstr(body_of(answer), "{\"type\":\"about:blank\",\"title\":\"") ==
 			  body_of(answer));
 	}
@@ -568,7 +569,6 @@ static void compresses_for_who_takes_it(void)
 		{ "Accept-Encoding: deflate, GZIP;q=0.5, br", true },
 		{ "Accept-Encoding: gzip;q=0", false },
 		{ "Accept-Encoding: deflate, gzip; q=0.000", false },
-		{ "Accept-Encoding: gzipped", false },
 		{ "Accept: gzip", false },
 	};
 	npt_auto(npt_server_free) struct npt_server *server = start();
