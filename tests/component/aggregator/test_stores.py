@@ -315,8 +315,8 @@ def test_https_is_spoken_with_one_ca_trusted_and_no_other(replica, clickhouse, c
     assert aggregator.get("/v1/tasks/task-1")[0] == 200
     aggregator.stop()
     other = tmp_path / "other.crt"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-subj", "/CN=ca", "-keyout", tmp_path / "other.key", "-out", other],
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-subj", "/CN=ca", "-keyout", tmp_path / "other.key", "-out", other],
                    check=True, capture_output=True, timeout=60)
     aggregator.start("--store-ca", str(other))
     assert aggregator.post(window(sequence=2))[0] == 503
