@@ -18,6 +18,7 @@
 
 #define FILES_MAX       1024
 #define RECORDS_MAX     4096 /* of processes, those that ended included */
+#define BUCKETS         1024
 #define DESCRIPTORS_MAX 8192
 #define LOOK_MIN_NS     (2 * NPT_NS_PER_MS)
 #define LOOK_MAX_NS     (5 * NPT_NS_PER_SECOND)
@@ -32,7 +33,9 @@ struct process {
 	uint64_t start_ns;
 	uint64_t look_at_ns; /* CLOCK_MONOTONIC: not before */
 	uint64_t look_period_ns;
+	struct process *next;                   /* in its bucket, by pid: the next older one */
 	bool put_off;                           /* a look is due then */
+	bool told;                              /* has its lines in the report that is made */
 	bool detached;                          /* ended, or its scope did */
 	char why[NPT_TEXT_BYTES];               /* why it could not be looked at; "" if it was */
 	struct npt_tls_attachment *attachments; /* up to NPT_TLS_PROCESS_LIBRARIES */
@@ -44,8 +47,9 @@ struct npt_tls_calls {
 	struct npt_tls_file_cache *files;
 	struct npt_tls_attacher *attacher;
 	struct npt_tls_programs *programs;
-	uint64_t due_ns; /* the next look that was put off; 0: none */
-	struct process *processes[RECORDS_MAX];
+	uint64_t due_ns;                        /* the next look that was put off; 0: none */
+	struct process *processes[RECORDS_MAX]; /* the oldest first */
+	struct process *buckets[BUCKETS];
 	size_t count;
 	size_t probed;                                         /* with at least one link */
 	struct npt_tls_found found[NPT_TLS_PROCESS_LIBRARIES]; /* of the process at hand */
@@ -114,13 +118,25 @@ void npt_tls_calls_free(struct npt_tls_calls *calls)
 
 static struct process *find(const struct npt_tls_calls *calls, uint32_t pid, uint64_t start_ns)
 {
-	for (size_t i = calls->count; i > 0; i--) { /* the newest is the likeliest */
-		struct process *process = calls->processes[i - 1];
+	struct process *process = calls->buckets[pid % BUCKETS];
 
-		if (process->pid == pid && process->start_ns == start_ns)
-			return process;
-	}
-	return NULL;
+	while (process && (process->pid != pid || process->start_ns != start_ns))
+		process = process->next;
+	return process;
+}
+
+static void forget(struct npt_tls_calls *calls, size_t index)
+{
+	struct process *process = calls->processes[index];
+	struct process **link = &calls->buckets[process->pid % BUCKETS];
+
+	while (*link != process)
+		link = &(*link)->next;
+	*link = process->next;
+	free_process(process);
+	memmove(&calls->processes[index], &calls->processes[index + 1],
+		(calls->count - index - 1) * sizeof(struct process *));
+	calls->count--;
 }
 
 /* The oldest one that is not probed any more makes room. */
@@ -131,10 +147,7 @@ static bool make_room(struct npt_tls_calls *calls)
 	for (size_t i = 0; i < calls->count; i++) {
 		if (!calls->processes[i]->detached)
 			continue;
-		free_process(calls->processes[i]);
-		memmove(&calls->processes[i], &calls->processes[i + 1],
-			(calls->count - i - 1) * sizeof(struct process *));
-		calls->count--;
+		forget(calls, i);
 		return true;
 	}
 	return false;
@@ -151,6 +164,8 @@ static struct process *add(struct npt_tls_calls *calls, const struct npt_bpf_tls
 	process->start_ns = told->start_ns;
 	process->scope = told->scope;
 	process->look_period_ns = LOOK_MIN_NS;
+	process->next = calls->buckets[told->pid % BUCKETS];
+	calls->buckets[told->pid % BUCKETS] = process;
 	calls->processes[calls->count++] = process;
 	return process;
 }
@@ -413,23 +428,32 @@ uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t p
 	return ns;
 }
 
+static void describe(struct process *process, const struct npt_edge *edge,
+		     struct npt_report *report)
+{
+	if (process->told)
+		return;
+	for (size_t i = 0; i < process->count; i++)
+		add_line(report, edge, &process->attachments[i]);
+	process->told = process->count > 0 || edge->tls == NPT_TLS_YES;
+	if (process->count == 0 && process->told)
+		add_unknown(report, edge, process->why[0] ? process->why : NO_LIBRARY);
+}
+
 void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report *report)
 {
 	report->tls_count = 0;
 	report->tls_other = 0;
+	for (size_t i = 0; i < calls->count; i++)
+		calls->processes[i]->told = false;
 	for (size_t i = 0; i < report->edges_count; i++) {
 		const struct npt_edge *edge = &report->edges[i];
-		const struct process *process;
+		struct process *process = find(calls, edge->process.pid, edge->process.start_ns);
 
-		if (edge->process.pid == 0 || is_told(report, edge))
-			continue;
-		process = find(calls, edge->process.pid, edge->process.start_ns);
-		for (size_t k = 0; process && k < process->count; k++)
-			add_line(report, edge, &process->attachments[k]);
-		if (edge->tls == NPT_TLS_YES && (!process || process->count == 0))
-			add_unknown(report, edge,
-				    !process          ? NOT_LOOKED_AT
-				    : process->why[0] ? process->why
-						      : NO_LIBRARY);
+		if (process)
+			describe(process, edge, report);
+		else if (edge->process.pid != 0 && edge->tls == NPT_TLS_YES &&
+			 !is_told(report, edge))
+			add_unknown(report, edge, NOT_LOOKED_AT);
 	}
 }

@@ -94,6 +94,19 @@ static int start_ingest(struct aggregator *aggregator, const struct npt_aggregat
 	return npt_ingest_start(&ingest, &aggregator->ingest, err);
 }
 
+static int start_api(struct aggregator *aggregator, const struct npt_aggregator_options *options,
+		     struct npt_error *err)
+{
+	const struct npt_api_options api = {
+		.config = options->insecure_local ? NULL : &aggregator->config,
+		.store = aggregator->store,
+		.session_key = { aggregator->key, aggregator->key_bytes },
+	};
+	int r = npt_api_start(&api, &aggregator->api, err);
+
+	return r < 0 ? r : npt_live_start(&api, &aggregator->live, err);
+}
+
 static int serve(struct aggregator *aggregator, const struct npt_aggregator_options *options,
 		 struct npt_error *err)
 {
@@ -140,11 +153,7 @@ static int start(struct aggregator *aggregator, const struct npt_aggregator_opti
 	if (r == 0)
 		r = start_ingest(aggregator, options, err);
 	if (r == 0)
-		r = npt_api_start(options->insecure_local ? NULL : &aggregator->config,
-				  aggregator->store, &aggregator->api, err);
-	if (r == 0)
-		r = npt_live_start(options->insecure_local ? NULL : &aggregator->config,
-				   aggregator->store, &aggregator->live, err);
+		r = start_api(aggregator, options, err);
 	if (r == 0)
 		r = serve(aggregator, options, err);
 	if (r == 0)

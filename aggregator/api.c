@@ -168,9 +168,13 @@ static void answer_tasks(struct npt_api_worker *worker, struct npt_request *requ
 /* Who asks comes before what is asked: a stranger learns nothing, not even what is a question. */
 static void run_job(struct npt_api_worker *worker, const struct job *job)
 {
+	const struct npt_request *request = job->request;
+	npt_auto_free char *authorization =
+		npt_session_authorization(&worker->session_key, request->authorization,
+					  request->cookie, request->origin, request->host);
 	struct npt_error err = NPT_ERROR_NONE;
-	unsigned int status = npt_access_identify(worker->access, job->request->authorization,
-						  &worker->identity, &err);
+	unsigned int status =
+		npt_access_identify(worker->access, authorization, &worker->identity, &err);
 
 	if (status == 0)
 		job->run(worker, job->request);
@@ -220,6 +224,18 @@ static void handle_openapi(void *context, struct npt_request *request)
 		hand_over(context, request, answer);                                               \
 	}
 
+static void begin_session(struct npt_api_worker *worker, struct npt_request *request)
+{
+	npt_session_begin(&worker->session_key, worker->access, request);
+}
+
+static void handle_session_end(void *context, struct npt_request *request)
+{
+	(void)context;
+	npt_session_end(request);
+}
+
+DEFINE_HANDLER(handle_session, begin_session)
 DEFINE_HANDLER(handle_tasks, answer_tasks)
 DEFINE_HANDLER(handle_task, npt_api_answer_task)
 DEFINE_HANDLER(handle_windows, npt_api_answer_windows)
@@ -232,36 +248,40 @@ DEFINE_HANDLER(handle_compare, npt_api_answer_compare)
 size_t npt_api_routes(struct npt_api *api, struct npt_route *routes, size_t max)
 {
 	static const struct {
+		const char *method;
 		const char *path;
 		void (*handler)(void *context, struct npt_request *request);
 	} all[] = {
-		{ "/v1/tasks", handle_tasks },
-		{ "/v1/tasks/{uid}", handle_task },
-		{ "/v1/tasks/{uid}/windows", handle_windows },
-		{ "/v1/tasks/{uid}/topology", handle_topology },
-		{ "/v1/tasks/{uid}/findings", handle_findings },
-		{ "/v1/tasks/{uid}/edges/{id}", handle_edge },
-		{ "/v1/tasks/{uid}/edges/{id}/histogram", handle_histogram },
-		{ "/v1/compare", handle_compare },
-		{ "/v1/openapi.json", handle_openapi },
+		{ "GET", "/v1/tasks", handle_tasks },
+		{ "GET", "/v1/tasks/{uid}", handle_task },
+		{ "GET", "/v1/tasks/{uid}/windows", handle_windows },
+		{ "GET", "/v1/tasks/{uid}/topology", handle_topology },
+		{ "GET", "/v1/tasks/{uid}/findings", handle_findings },
+		{ "GET", "/v1/tasks/{uid}/edges/{id}", handle_edge },
+		{ "GET", "/v1/tasks/{uid}/edges/{id}/histogram", handle_histogram },
+		{ "GET", "/v1/compare", handle_compare },
+		{ "GET", "/v1/openapi.json", handle_openapi },
+		{ "POST", "/v1/session", handle_session },
+		{ "DELETE", "/v1/session", handle_session_end },
 	};
 	size_t count = 0;
 
 	for (; count < NPT_ARRAY_SIZE(all) && count < max; count++)
-		routes[count] = (struct npt_route){ .method = "GET",
+		routes[count] = (struct npt_route){ .method = all[count].method,
 						    .path = all[count].path,
 						    .handler = all[count].handler,
 						    .context = api };
 	return count;
 }
 
-static int start_worker(struct worker *worker, const struct npt_kube_config *config,
-			struct npt_store *store, struct npt_error *err)
+static int start_worker(struct worker *worker, const struct npt_api_options *options,
+			struct npt_error *err)
 {
-	int r = npt_access_checker_new(config, &worker->own.access, err);
+	int r = npt_access_checker_new(options->config, &worker->own.access, err);
 
+	worker->own.session_key = options->session_key;
 	if (r == 0)
-		r = npt_store_open_reader(store, &worker->own.reader, err);
+		r = npt_store_open_reader(options->store, &worker->own.reader, err);
 	if (r < 0)
 		return r;
 	r = pthread_create(&worker->thread, NULL, work, worker);
@@ -279,8 +299,8 @@ static void free_job(void *item)
 	free(job);
 }
 
-int npt_api_start(const struct npt_kube_config *config, struct npt_store *store,
-		  struct npt_api **api_ret, struct npt_error *err)
+int npt_api_start(const struct npt_api_options *options, struct npt_api **api_ret,
+		  struct npt_error *err)
 {
 	npt_auto(npt_api_free) struct npt_api *api = npt_alloc(1, sizeof(*api));
 
@@ -289,7 +309,7 @@ int npt_api_start(const struct npt_kube_config *config, struct npt_store *store,
 		int r;
 
 		api->workers[i].api = api;
-		r = start_worker(&api->workers[i], config, store, err);
+		r = start_worker(&api->workers[i], options, err);
 		if (r < 0)
 			return r;
 	}

@@ -6,6 +6,7 @@
  * Requests are handed to a few threads; each has a connection to the API server and a reader of the
  * store of its own.
  */
+#include "aggregator/session.h"
 #include "aggregator/store.h"
 #include "lib/core/cleanup.h"
 #include "lib/kube/config.h"
@@ -15,9 +16,15 @@ struct npt_api;
 
 #define NPT_API_ROUTES_MAX 16
 
-/* config and store are borrowed. config NULL: everybody may read everything (--insecure-local). */
-int npt_api_start(const struct npt_kube_config *config, struct npt_store *store,
-		  struct npt_api **api_ret, struct npt_error *err);
+struct npt_api_options {
+	const struct npt_kube_config *config; /* NULL: everybody may read everything */
+	struct npt_store *store;
+	struct npt_session_key session_key;
+};
+
+/* What options name is borrowed. */
+int npt_api_start(const struct npt_api_options *options, struct npt_api **api_ret,
+		  struct npt_error *err);
 /* After the server has stopped. */
 void npt_api_free(struct npt_api *api);
 NPT_DEFINE_AUTO(struct npt_api *, npt_api_free)

@@ -10,6 +10,7 @@
 struct npt_api_worker {
 	struct npt_access_checker *access;
 	struct npt_store_reader *reader;
+	struct npt_session_key session_key;
 	struct npt_identity identity; /* of who asks now */
 };
 

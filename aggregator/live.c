@@ -56,6 +56,7 @@ struct watcher {
 struct npt_live {
 	struct npt_access_checker *access;
 	struct npt_store_reader *reader;
+	struct npt_session_key session_key;
 	struct npt_server *_Atomic server;
 	struct npt_queue *events;
 	LIST_HEAD(, watcher) watchers;
@@ -107,7 +108,9 @@ static void on_open(void *context, uint64_t socket, const struct npt_opening *op
 	event->is_open = true;
 	event->socket = socket;
 	event->uid = npt_strdup(opening->params[0]);
-	event->authorization = npt_strdup(opening->authorization);
+	event->authorization =
+		npt_session_authorization(&live->session_key, opening->authorization,
+					  opening->cookie, opening->origin, opening->host);
 	event->after = after;
 	if (npt_queue_push(live->events, event) == 0)
 		return;
@@ -348,17 +351,18 @@ static void *run(void *argument)
 	return NULL;
 }
 
-int npt_live_start(const struct npt_kube_config *config, struct npt_store *store,
-		   struct npt_live **live_ret, struct npt_error *err)
+int npt_live_start(const struct npt_api_options *options, struct npt_live **live_ret,
+		   struct npt_error *err)
 {
 	npt_auto(npt_live_free) struct npt_live *live = npt_alloc(1, sizeof(*live));
 	int r;
 
+	live->session_key = options->session_key;
 	LIST_INIT(&live->watchers);
 	live->events = npt_queue_new(EVENTS_MAX, free_event);
-	r = npt_access_checker_new(config, &live->access, err);
+	r = npt_access_checker_new(options->config, &live->access, err);
 	if (r == 0)
-		r = npt_store_open_reader(store, &live->reader, err);
+		r = npt_store_open_reader(options->store, &live->reader, err);
 	if (r < 0)
 		return r;
 	r = pthread_create(&live->thread, NULL, run, live);

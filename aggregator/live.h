@@ -8,16 +8,15 @@
  * the store twice a second for what came: so it sees what other replicas stored, too, ingest waits
  * for nobody who watches, and a connection that is slow loses nothing: it gets it later.
  */
-#include "aggregator/store.h"
+#include "aggregator/api.h"
 #include "lib/core/cleanup.h"
-#include "lib/kube/config.h"
 #include "lib/net/server.h"
 
 struct npt_live;
 
-/* config and store are borrowed; config NULL: everybody may watch everything. */
-int npt_live_start(const struct npt_kube_config *config, struct npt_store *store,
-		   struct npt_live **live_ret, struct npt_error *err);
+/* Of the options of the API; what they name is borrowed. */
+int npt_live_start(const struct npt_api_options *options, struct npt_live **live_ret,
+		   struct npt_error *err);
 /* Before the server is freed, after it has stopped. */
 void npt_live_free(struct npt_live *live);
 NPT_DEFINE_AUTO(struct npt_live *, npt_live_free)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -157,6 +158,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "npt-aggregator: %s\n", err.text);
 		return 2;
 	}
+	/* Threads that decode and answer would each keep what they once needed. */
+	(void)mallopt(M_ARENA_MAX, 2);
 	npt_log_setup("npt-aggregator", settings.level, strcmp(settings.log_format, "json") == 0);
 	r = npt_aggregator_run(&settings.options, &err);
 	if (r < 0)

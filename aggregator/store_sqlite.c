@@ -20,6 +20,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
+#include "lib/core/log.h"
 
 #define SCHEMA_VERSION 3
 
@@ -182,6 +183,9 @@ static int open_file(struct npt_store_sqlite *sqlite, struct npt_error *err)
 	for (size_t i = 0; r == 0 && i < NPT_STORE_STATEMENTS; i++)
 		r = npt_sqlite_prepare(sqlite->db, statement_texts[i], &sqlite->statements[i], err);
 	sqlite->next_row = last_row + 1;
+	if (r == 0 && sqlite3_db_readonly(sqlite->db, "main") == 1)
+		npt_log_warning("the store may only be read: windows are turned away", "store",
+				sqlite->path);
 	return r;
 }
 

@@ -208,6 +208,7 @@ static int read_window(sqlite3_stmt *found, sqlite3_stmt *rows, struct npt_repor
 
 	if (r < 0)
 		return r;
+	npt_report_expect_edges(window, count < NPT_REPORT_EDGES_MAX ? count : 0);
 	npt_sqlite_bind_number(rows, 1, first_row);
 	npt_sqlite_bind_number(rows, 2, first_row + count);
 	while ((r = npt_sqlite_next(rows, err)) > 0) {
@@ -334,7 +335,6 @@ static int read_edge(struct npt_store_reader *reader, const struct npt_store_edg
 			.edge = edge,
 		};
 
-		memset(edge, 0, sizeof(*edge));
 		r = read_edge_row(row, edge, err);
 		if (r < 0)
 			return r;

@@ -38,7 +38,7 @@ static struct npt_report *begin_sum(const struct npt_report *window)
 	*sum = *window;
 	sum->kind = NPT_REPORT_REPORT;
 	sum->edges = NULL;
-	sum->edges_count = 0;
+	sum->edges_count = sum->edges_room = 0;
 	sum->tls = NULL;
 	sum->tls_count = 0;
 	return sum;

@@ -274,6 +274,7 @@ struct npt_report {
 	char node[NPT_NAME_BYTES];
 	struct npt_edge *edges;
 	size_t edges_count;
+	size_t edges_room;    /* of the array */
 	uint64_t other_edges; /* how many did not fit and were folded into "other" */
 	struct {
 		uint64_t events; /* failed map operations and the like, in the kernel */
@@ -297,6 +298,8 @@ struct npt_report *npt_report_new(void);
 void npt_report_free(struct npt_report *report);
 NPT_DEFINE_AUTO(struct npt_report *, npt_report_free)
 
+/* Room for so many at once, before the first is added. */
+void npt_report_expect_edges(struct npt_report *report, size_t count);
 /* A zeroed edge at the end of the array, borrowed until the next call; NULL at the maximum. */
 struct npt_edge *npt_report_add_edge(struct npt_report *report);
 /* A zeroed line, borrowed until the next call; NULL at the maximum (and tls_other counts). */

@@ -117,6 +117,12 @@ static const char *coverage_name(unsigned int value)
 	return npt_tls_coverage_name((enum npt_tls_coverage)value);
 }
 
+/* Left out where it was read, as in a report. */
+static const char *source_name(unsigned int value)
+{
+	return value ? "hop" : "";
+}
+
 static void write_finding(json_t *object, const struct npt_edge_summary *edge)
 {
 	npt_json_set_text(object, "verdict", npt_verdict_name(edge->verdict));
@@ -159,6 +165,7 @@ static void write_label(json_t *object, const struct npt_edge_summary *edge)
 	npt_json_set_some_text(object, "protocol", edge->protocol);
 	npt_json_set_some_number(object, "protocolConfidencePermille",
 				 edge->protocol_confidence_permille);
+	npt_json_set_some_text(object, "protocolFrom", source_name(edge->protocol_by_hop));
 	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
 	npt_json_set_some_text(object, "tlsVersion", edge->tls_version);
 	npt_json_set_some_text(object, "sni", edge->sni);
@@ -173,6 +180,7 @@ static void read_label(struct npt_json_reader *reader, const json_t *object,
 	npt_json_text(reader, object, "protocol", edge->protocol, sizeof(edge->protocol));
 	edge->protocol_confidence_permille =
 		(uint32_t)npt_json_u64(reader, object, "protocolConfidencePermille", 1000);
+	edge->protocol_by_hop = npt_json_enum(reader, object, "protocolFrom", source_name, 2) != 0;
 	edge->tls = (enum npt_tls)npt_json_enum(reader, object, "tls", tls_name, 3);
 	npt_json_text(reader, object, "tlsVersion", edge->tls_version, sizeof(edge->tls_version));
 	npt_json_text(reader, object, "sni", edge->sni, sizeof(edge->sni));

@@ -32,11 +32,12 @@ struct npt_server;
  * handler gives it to, until npt_request_respond(); it stays valid if the client goes away.
  */
 struct npt_request {
-	const char *method;        /* "GET", "POST" ... */
-	const char *path;          /* decoded, without the query */
-	const char *authorization; /* the header, or "" */
-	const char *content_type;  /* the header, or "" */
-	const char *if_none_match; /* the header, or "" */
+	const char *method;                 /* "GET", "POST" ... */
+	const char *path;                   /* decoded, without the query */
+	const char *authorization;          /* the header, or "" */
+	const char *content_type;           /* the header, or "" */
+	const char *if_none_match;          /* the header, or "" */
+	const char *cookie, *origin, *host; /* likewise */
 	bool accepts_gzip;
 	const char *client;                        /* its address as text */
 	const char *params[NPT_SERVER_PARAMS_MAX]; /* what each {..} of the pattern stands for */
@@ -56,6 +57,7 @@ struct npt_response {
 	 * not be kept.
 	 */
 	char *etag;
+	char *set_cookie; /* the header's value, taken over and freed; or NULL */
 };
 
 /* The value of ?name=value, decoded, "" if it has none; NULL if the query does not name it. */
@@ -67,7 +69,7 @@ bool npt_request_has(const struct npt_request *request, const char *etag);
 /* The token of "Authorization: Bearer TOKEN", or NULL. */
 const char *npt_bearer_token(const char *authorization);
 /*
- * Ends the request, frees it, takes response.body and response.etag. Any thread, exactly once. A
+ * Ends the request, frees it, takes what the response owns. Any thread, exactly once. A
  * body of some size is compressed, here, for a client that takes gzip.
  */
 void npt_request_respond(struct npt_request *request, struct npt_response response);
@@ -88,6 +90,7 @@ struct npt_route {
  */
 struct npt_opening {
 	const char *authorization;                 /* the header, or "" */
+	const char *cookie, *origin, *host;        /* likewise */
 	const char *client;                        /* its address as text */
 	const char *params[NPT_SERVER_PARAMS_MAX]; /* what each {..} of the path stands for */
 	const char *query;                         /* "a=1&b=2", decoded; or "" */

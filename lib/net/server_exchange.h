@@ -29,6 +29,9 @@ struct npt_exchange {
 	char *authorization;
 	char *content_type;
 	char *if_none_match;
+	char *cookie;
+	char *origin;
+	char *host;
 	char client[NPT_SERVER_ADDRESS_BYTES];
 	struct npt_parameter query[NPT_SERVER_QUERY_MAX];
 	size_t query_count;

@@ -22,6 +22,7 @@
 #define CHUNK_BYTES     16384
 #define WRITE_SECONDS   30
 #define GZIP_BYTES_MIN  1024
+#define HEADERS_BYTES   8192
 
 static const char *title_of(unsigned int status)
 {
@@ -69,11 +70,15 @@ void npt_exchange_free(struct npt_exchange *exchange)
 	npt_buffer_done(&exchange->body);
 	free(exchange->response.body);
 	free(exchange->response.etag);
+	free(exchange->response.set_cookie);
 	free(exchange->path);
 	free(exchange->segments);
 	free(exchange->authorization);
 	free(exchange->content_type);
 	free(exchange->if_none_match);
+	free(exchange->cookie);
+	free(exchange->origin);
+	free(exchange->host);
 	free(exchange);
 }
 
@@ -107,6 +112,9 @@ static void hand_out(struct npt_exchange *exchange)
 	request->authorization = exchange->authorization;
 	request->content_type = exchange->content_type;
 	request->if_none_match = exchange->if_none_match;
+	request->cookie = exchange->cookie;
+	request->origin = exchange->origin;
+	request->host = exchange->host;
 	request->client = exchange->client;
 	request->body = exchange->body.data ? exchange->body.data : "";
 	request->body_bytes = exchange->body.size_bytes;
@@ -210,18 +218,25 @@ static void add_header(struct head *head, const char *name, const char *value)
 static int write_headers(struct lws *wsi, const struct npt_response *response,
 			 const struct npt_extra_headers *extra)
 {
-	unsigned char buffer[LWS_PRE + 1024], *start = buffer + LWS_PRE;
+	unsigned char buffer[LWS_PRE + HEADERS_BYTES], *start = buffer + LWS_PRE;
 	struct head head = { .wsi = wsi, .at = start, .end = buffer + sizeof(buffer) - 1 };
 	char seconds[16];
 
-	if (lws_add_http_common_headers(
-		    wsi, response->status,
-		    response->content_type ? response->content_type : "application/json",
-		    response->status == 304 ? LWS_ILLEGAL_HTTP_CONTENT_LEN : response->body_bytes,
-		    &head.at, head.end))
+	if (lws_add_http_common_headers(wsi, response->status,
+					response->content_type ? response->content_type
+							       : "application/json",
+					response->status == 304 || response->status == 204
+						? LWS_ILLEGAL_HTTP_CONTENT_LEN
+						: response->body_bytes,
+					&head.at, head.end))
 		return -1;
 	add_header(&head, "cache-control:", response->etag ? "private, no-cache" : "no-store");
-	add_header(&head, "vary:", "accept-encoding, authorization");
+	add_header(&head, "vary:", "accept-encoding, authorization, cookie");
+	/* Nothing of this is a page: a browser is to show or run none of it. */
+	add_header(&head, "x-content-type-options:", "nosniff");
+	add_header(&head, "content-security-policy:", "default-src 'none'; frame-ancestors 'none'");
+	if (response->set_cookie)
+		add_header(&head, "set-cookie:", response->set_cookie);
 	if (response->etag)
 		add_header(&head, "etag:", response->etag);
 	if (extra->is_gzip)

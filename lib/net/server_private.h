@@ -29,6 +29,9 @@ struct npt_connection {
 	/* between the check of an upgrade and its end: */
 	const struct npt_endpoint *endpoint;
 	char *authorization;
+	char *cookie;
+	char *origin;
+	char *host;
 	char *segments; /* the path, cut into opening_params */
 	const char *opening_params[NPT_SERVER_PARAMS_MAX];
 	char *query;
@@ -89,13 +92,6 @@ void npt_server_wake(struct npt_server *server);
 struct npt_connection *npt_connection_of(struct lws *wsi);
 /* A header's value, "" if it is not there; the caller's to free. NULL: too long or malformed. */
 char *npt_connection_header(struct npt_connection *connection, enum lws_token_indexes token);
-
-/* server_request.c: "localhost", "127.0.0.1:8444", "[::1]" */
-bool npt_is_loopback_host(const char *host);
-/* Pattern and path together; params point into path, where npt_path_cut() ends each. */
-bool npt_path_match(const char *pattern, const char *path,
-		    const char *params[NPT_SERVER_PARAMS_MAX]);
-void npt_path_cut(char *path, const char *const params[NPT_SERVER_PARAMS_MAX]);
 
 /* server_http.c */
 int npt_exchange_begin(struct npt_connection *connection, const char *path, size_t path_bytes);

@@ -9,6 +9,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/parse.h"
+#include "lib/net/headers.h"
 #include "lib/net/server_exchange.h"
 
 static const char *method_of(struct lws *wsi)
@@ -26,42 +27,6 @@ static const char *method_of(struct lws *wsi)
 	if (method < 0 || (size_t)method >= NPT_ARRAY_SIZE(names))
 		return "";
 	return names[method];
-}
-
-bool npt_path_match(const char *pattern, const char *path,
-		    const char *params[NPT_SERVER_PARAMS_MAX])
-{
-	size_t count = 0;
-
-	while (*pattern == '/' && *path == '/') {
-		size_t pattern_length = strcspn(++pattern, "/");
-		size_t length = strcspn(++path, "/");
-		bool last = path[length] == '\0';
-
-		if ((pattern[pattern_length] == '\0') != last)
-			return false;
-		if (pattern[0] == '{') {
-			if (length == 0 || count == NPT_SERVER_PARAMS_MAX)
-				return false;
-			params[count++] = path;
-		} else if (length != pattern_length || strncmp(pattern, path, length) != 0) {
-			return false;
-		}
-		pattern += pattern_length;
-		path += length;
-		if (last)
-			return true;
-	}
-	return false;
-}
-
-void npt_path_cut(char *path, const char *const params[NPT_SERVER_PARAMS_MAX])
-{
-	for (size_t i = 0; i < NPT_SERVER_PARAMS_MAX && params[i]; i++) {
-		size_t at = (size_t)(params[i] - path);
-
-		path[at + strcspn(path + at, "/")] = '\0';
-	}
 }
 
 static void allow(struct npt_exchange *exchange, const char *method)
@@ -152,28 +117,27 @@ static unsigned int read_query(struct npt_exchange *exchange)
 	}
 }
 
-/* "q=0", "q=0.000" */
-static bool weighs_nothing(const char *weight)
+/* Copies of what may be asked of the request; false: one of them is too long. */
+static bool copy_headers(struct npt_exchange *exchange)
 {
-	return strncasecmp(weight, "q=0", 3) == 0 &&
-	       strspn(weight + 3, ".0") == strcspn(weight + 3, ", \t");
-}
+	const struct {
+		char **into;
+		enum lws_token_indexes token;
+	} headers[] = {
+		{ &exchange->authorization, WSI_TOKEN_HTTP_AUTHORIZATION },
+		{ &exchange->content_type, WSI_TOKEN_HTTP_CONTENT_TYPE },
+		{ &exchange->if_none_match, WSI_TOKEN_HTTP_IF_NONE_MATCH },
+		{ &exchange->cookie, WSI_TOKEN_HTTP_COOKIE },
+		{ &exchange->origin, WSI_TOKEN_ORIGIN },
+		{ &exchange->host, WSI_TOKEN_HOST },
+	};
 
-/* "deflate, gzip;q=0.5": named, and not with a weight of 0 (RFC 9110, 12.5.3). */
-static bool takes_gzip(const char *encodings)
-{
-	while (*encodings) {
-		size_t length = strcspn(encodings, ",");
-		const char *at = encodings + strspn(encodings, " \t");
-		size_t name = strcspn(at, ",; \t");
-
-		if (name == 4 && strncasecmp(at, "gzip", name) == 0) {
-			at += name;
-			return !weighs_nothing(at + strspn(at, "; \t"));
-		}
-		encodings += length + (encodings[length] == ',');
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(headers); i++) {
+		*headers[i].into = npt_connection_header(exchange->connection, headers[i].token);
+		if (!*headers[i].into)
+			return false;
 	}
-	return false;
+	return true;
 }
 
 static unsigned int read_headers(struct npt_exchange *exchange)
@@ -183,43 +147,22 @@ static unsigned int read_headers(struct npt_exchange *exchange)
 
 	if (lws_hdr_total_length(connection->wsi, WSI_TOKEN_HTTP) <= 0)
 		return 400; /* a request line without a version */
-	exchange->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
-	exchange->content_type = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_TYPE);
-	exchange->if_none_match = npt_connection_header(connection, WSI_TOKEN_HTTP_IF_NONE_MATCH);
 	length = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 	encodings = npt_connection_header(connection, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
-	if (!exchange->authorization || !exchange->content_type || !exchange->if_none_match ||
-	    !length || !encodings)
+	if (!copy_headers(exchange) || !length || !encodings)
 		return 400;
-	exchange->request.accepts_gzip = takes_gzip(encodings);
+	exchange->request.accepts_gzip = npt_header_takes_gzip(encodings);
 	exchange->content_length = NPT_NO_CONTENT_LENGTH;
 	if (length[0] && npt_parse_u64(length, 0, INT64_MAX, &exchange->content_length) < 0)
 		return 400;
 	return read_query(exchange);
 }
 
-bool npt_is_loopback_host(const char *host)
-{
-	static const char *const names[] = { "127.0.0.1", "localhost", "[::1]" };
-
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(names); i++) {
-		size_t length = strlen(names[i]);
-
-		if (strncasecmp(host, names[i], length) == 0 &&
-		    (host[length] == '\0' || host[length] == ':'))
-			return true;
-	}
-	return false;
-}
-
 static unsigned int check_host(const struct npt_exchange *exchange)
 {
-	npt_auto_free char *host = NULL;
-
-	if (!exchange->server->options.loopback_only)
-		return 0;
-	host = npt_connection_header(exchange->connection, WSI_TOKEN_HOST);
-	return host && npt_is_loopback_host(host) ? 0 : 403;
+	return !exchange->server->options.loopback_only || npt_is_loopback_host(exchange->host)
+		       ? 0
+		       : 403;
 }
 
 unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, size_t path_bytes)
@@ -265,29 +208,5 @@ const char *npt_request_query_name(const struct npt_request *request, size_t ind
 
 bool npt_request_has(const struct npt_request *request, const char *etag)
 {
-	const char *known = request->if_none_match;
-
-	while (*known) {
-		size_t length;
-
-		known += strspn(known, ", \t");
-		if (strncmp(known, "W/", 2) == 0)
-			known += 2;
-		length = strcspn(known, ", \t");
-		if (length == strlen(etag) && strncmp(known, etag, length) == 0)
-			return true;
-		known += length;
-	}
-	return false;
-}
-
-const char *npt_bearer_token(const char *authorization)
-{
-	static const char scheme[] = "Bearer ";
-
-	if (strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0)
-		return NULL;
-	authorization += sizeof(scheme) - 1;
-	authorization += strspn(authorization, " ");
-	return *authorization ? authorization : NULL;
+	return npt_header_names_etag(request->if_none_match, etag);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/core/alloc.h"
+#include "lib/net/headers.h"
 #include "lib/net/server_private.h"
 
 #define DECISION_SECONDS 15
@@ -55,7 +56,11 @@ static bool read_opening(struct npt_connection *connection)
 	connection->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
 	connection->segments = npt_connection_header(connection, WSI_TOKEN_GET_URI);
 	connection->query = npt_connection_header(connection, WSI_TOKEN_HTTP_URI_ARGS);
-	return connection->authorization && connection->segments && connection->query;
+	connection->cookie = npt_connection_header(connection, WSI_TOKEN_HTTP_COOKIE);
+	connection->origin = npt_connection_header(connection, WSI_TOKEN_ORIGIN);
+	connection->host = npt_connection_header(connection, WSI_TOKEN_HOST);
+	return connection->authorization && connection->segments && connection->query &&
+	       connection->cookie && connection->origin && connection->host;
 }
 
 void npt_connection_opening_done(struct npt_connection *connection)
@@ -63,7 +68,11 @@ void npt_connection_opening_done(struct npt_connection *connection)
 	free(connection->authorization);
 	free(connection->segments);
 	free(connection->query);
+	free(connection->cookie);
+	free(connection->origin);
+	free(connection->host);
 	connection->authorization = connection->segments = connection->query = NULL;
+	connection->cookie = connection->origin = connection->host = NULL;
 	memset(connection->opening_params, 0, sizeof(connection->opening_params));
 }
 
@@ -72,15 +81,13 @@ int npt_socket_check_upgrade(struct npt_connection *connection, const char *prot
 	struct npt_server *server = connection->server;
 	const struct npt_endpoint *endpoint;
 	unsigned int status = 0, retry_after = 0;
-	npt_auto_free char *host = NULL;
 
 	if (strcasecmp(protocol, "websocket") != 0)
 		return -1;
-	host = npt_connection_header(connection, WSI_TOKEN_HOST);
-	if (!read_opening(connection) || !host)
+	if (!read_opening(connection))
 		return -1;
 	endpoint = find_endpoint(connection);
-	if (server->options.loopback_only && !npt_is_loopback_host(host)) {
+	if (server->options.loopback_only && !npt_is_loopback_host(connection->host)) {
 		status = 403;
 	} else if (!endpoint) {
 		status = 404;
@@ -134,6 +141,9 @@ int npt_socket_opened(struct npt_connection *connection)
 	opening.authorization = connection->authorization;
 	opening.client = connection->client;
 	opening.query = connection->query;
+	opening.cookie = connection->cookie;
+	opening.origin = connection->origin;
+	opening.host = connection->host;
 	memcpy(opening.params, connection->opening_params, sizeof(opening.params));
 	endpoint->on_open(endpoint->context, socket->id, &opening);
 	npt_connection_opening_done(connection);

@@ -243,7 +243,7 @@ int npt_test_store_collect(void *context, uint64_t id, struct npt_report *found)
 
 	*copy = *found;
 	copy->edges = NULL;
-	copy->edges_count = 0;
+	copy->edges_count = copy->edges_room = 0;
 	copy->tls = NULL;
 	copy->tls_count = 0;
 	for (size_t i = 0; i < found->tls_count; i++)

@@ -69,6 +69,22 @@ def test_who_may_not_watch_is_told_why(aggregator, path, token, code, words):
     assert got == code and words in reason
 
 
+def test_a_session_may_watch_from_its_own_origin_only(aggregator):
+    post(aggregator, 1)
+    answer = ["-o", "/dev/null", "-w", "HTTP/1.1 204 \r\n\r\n%header{set-cookie}"]
+    _, said, _ = aggregator.curl("/v1/session", "-X", "POST", "-H", "Authorization: Bearer all", *answer)
+    cookie = said.split(";")[0]
+    own = f"https://127.0.0.1:{aggregator.port}"
+    for origin, code in ((own, None), ("https://evil.example", 4401)):
+        wire = dial(aggregator.port, aggregator.ca, path="/v1/tasks/task-1/live",
+                    headers=[f"Cookie: {cookie}", f"Origin: {origin}"])
+        assert status_of(wire) == 101
+        if code:
+            assert wire.wait_closed()[0] == code
+        else:
+            assert sequences(wire, 1)[0] == [1]
+
+
 def test_a_plain_request_of_the_live_path_is_refused(aggregator):
     assert aggregator.curl("/v1/tasks/task-1/live", "-H", "Authorization: Bearer all")[0] == 404
 

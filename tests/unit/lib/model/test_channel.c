@@ -109,9 +109,10 @@ static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
 	(void)snprintf(message->held[0].task_uid, sizeof(message->held[0].task_uid), "t");
 	message->held[0].pods = pod;
 	message->held[0].pods_count = 1;
-	pod->top_count = 1;
+	pod->top_count = 2;
 	(void)snprintf(pod->top[0].protocol, sizeof(pod->top[0].protocol), "grpc");
 	pod->top[0].protocol_confidence_permille = 999;
+	pod->top[0].protocol_by_hop = true;
 	pod->top[0].label = 3;
 	pod->top[0].tls = NPT_TLS_YES;
 	(void)snprintf(pod->top[0].tls_version, sizeof(pod->top[0].tls_version), "1.3");
@@ -128,6 +129,7 @@ static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
 	pod = back->held[0].pods;
 	NPT_CHECK_STR(pod->top[0].protocol, "grpc");
 	NPT_CHECK_INT(pod->top[0].protocol_confidence_permille, 999);
+	NPT_CHECK(pod->top[0].protocol_by_hop && !pod->top[1].protocol_by_hop);
 	NPT_CHECK_INT(pod->top[0].label, 3);
 	NPT_CHECK_INT(pod->top[0].tls, NPT_TLS_YES);
 	NPT_CHECK_STR(pod->top[0].tls_version, "1.3");
@@ -215,6 +217,8 @@ static void refuses_a_finding_that_cannot_be(void)
 		{ SUMMARY_OF_EDGE("\"protocolConfidencePermille\": 1000"), NULL },
 		{ SUMMARY_OF_EDGE("\"protocolConfidencePermille\": 1001"),
 		  "not a number in range" },
+		{ SUMMARY_OF_EDGE("\"protocolFrom\": \"hop\""), NULL },
+		{ SUMMARY_OF_EDGE("\"protocolFrom\": \"rumour\""), "protocolFrom" },
 		{ SUMMARY_OF_EDGE("\"tlsVersion\": \"12345678\""), "is too long" },
 		{ SUMMARY_OF_EDGE("\"confidencePermille\": 0.5"), "not a number in range" },
 		{ SUMMARY_OF_EDGE("\"responseP95\": -1"), "not a number in range" },
