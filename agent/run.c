@@ -19,7 +19,6 @@
 #include "agent/measure.h"
 #include "agent/recording.h"
 #include "agent/table.h"
-#include "agent/table_details.h"
 #include "agent/target.h"
 #include "lib/core/alloc.h"
 #include "lib/core/buffer.h"
@@ -27,6 +26,7 @@
 #include "lib/core/log.h"
 #include "lib/model/finding.h"
 #include "lib/model/hops.h"
+#include "lib/model/report_details.h"
 #include "lib/net/digest.h"
 
 #define TABLE_BYTES_MAX (1024 * 1024)
@@ -79,7 +79,7 @@ static struct npt_table_size live_size(size_t edges)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_row > 8)
 		size.rows = window.ws_row - 6u;
 	if (size.rows > edges)
-		size.details = (size.rows - edges) / NPT_TABLE_BLOCK_LINES;
+		size.details = (size.rows - edges) / NPT_EDGE_DETAILS_LINES;
 	return size;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "aggregator/api.h"
+#include "aggregator/exports/prometheus.h"
 #include "aggregator/ingest.h"
 #include "aggregator/live.h"
 #include "aggregator/store.h"
@@ -35,7 +36,9 @@ struct aggregator {
 	size_t key_bytes;
 	struct npt_kube_config config;
 	struct npt_store *store;
-	struct npt_ingest *ingest;
+	struct npt_export_set *exports;
+	const char *store_path;
+	_Atomic(struct npt_ingest *) ingest;
 	struct npt_api *api;
 	struct npt_live *live;
 	struct npt_endpoint endpoints[1];
@@ -50,7 +53,9 @@ static void aggregator_done(struct aggregator *aggregator)
 	npt_server_free(aggregator->health);
 	if (aggregator->server)
 		npt_server_stop(aggregator->server, 0);
+	npt_export_set_stop(aggregator->exports); /* it asks ingest for its numbers */
 	npt_ingest_free(aggregator->ingest);
+	npt_export_set_free(aggregator->exports);
 	npt_api_free(aggregator->api);
 	npt_live_free(aggregator->live);
 	npt_server_free(aggregator->server); /* after the last answer */
@@ -90,8 +95,70 @@ static int start_ingest(struct aggregator *aggregator, const struct npt_aggregat
 		.store = aggregator->store,
 		.limits = { .max_age_ms = options->max_age_ms, .max_bytes = options->max_bytes },
 	};
+	struct npt_ingest *started = NULL;
+	int r;
 
-	return npt_ingest_start(&ingest, &aggregator->ingest, err);
+	if (!npt_export_set_is_empty(aggregator->exports)) {
+		ingest.on_added = npt_export_set_take;
+		ingest.context = aggregator->exports;
+	}
+	r = npt_ingest_start(&ingest, &started, err);
+	atomic_store(&aggregator->ingest, started);
+	return r;
+}
+
+static uint64_t file_bytes(const char *path, const char *suffix)
+{
+	npt_auto_free char *name = npt_format("%s%s", path, suffix);
+	struct stat status;
+
+	return stat(name, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+/* This program's numbers, for /metrics; on a thread of the exports. */
+static int write_own(void *context, struct npt_buffer *out)
+{
+	struct aggregator *aggregator = context;
+	struct npt_ingest *ingest = atomic_load(&aggregator->ingest);
+	struct npt_ingest_stats stats = { .stored = 0 };
+	int r;
+
+	if (ingest)
+		npt_ingest_stats(ingest, &stats);
+	const struct npt_prometheus_value windows[] = {
+		{ "stored", stats.stored },
+		{ "duplicate", stats.duplicates },
+		{ "refused", stats.refused },
+		{ "failed", stats.failed },
+	};
+
+	r = npt_prometheus_write_numbers(out, "npt_ingest_windows_total", "counter",
+					 "Windows that agents posted, by what became of them.",
+					 "outcome", windows, NPT_ARRAY_SIZE(windows));
+	if (r == 0)
+		r = npt_prometheus_write_number(out, "npt_ingest_waiting_windows", "gauge",
+						"Windows that wait to be stored.", stats.waiting);
+	if (r == 0)
+		r = npt_prometheus_write_number(out, "npt_store_bytes", "gauge",
+						"Size of the store's files.",
+						file_bytes(aggregator->store_path, "") +
+							file_bytes(aggregator->store_path, "-wal"));
+	return r;
+}
+
+static int start_exports(struct aggregator *aggregator,
+			 const struct npt_aggregator_options *options, struct npt_error *err)
+{
+	const struct npt_exports_program program = {
+		.tls_cert = options->tls_cert,
+		.tls_key = options->tls_key,
+		.config = &aggregator->config,
+		.write_own = write_own,
+		.context = aggregator,
+	};
+
+	aggregator->store_path = options->store;
+	return npt_export_set_start(&options->exports, &program, &aggregator->exports, err);
 }
 
 static int start_api(struct aggregator *aggregator, const struct npt_aggregator_options *options,
@@ -151,6 +218,8 @@ static int start(struct aggregator *aggregator, const struct npt_aggregator_opti
 	if (r == 0)
 		r = open_store(aggregator, options, err);
 	if (r == 0)
+		r = start_exports(aggregator, options, err);
+	if (r == 0)
 		r = start_ingest(aggregator, options, err);
 	if (r == 0)
 		r = start_api(aggregator, options, err);
@@ -185,7 +254,8 @@ int npt_aggregator_run(const struct npt_aggregator_options *options, struct npt_
 		return r;
 	atomic_store(&aggregator.ready, true);
 	npt_log_info("serving", "listen", options->listen, "port",
-		     npt_log_u64(npt_server_port(aggregator.server)), "store", options->store);
+		     npt_log_u64(npt_server_port(aggregator.server)), "store", options->store,
+		     "metrics", npt_log_u64(npt_export_set_metrics_port(aggregator.exports)));
 	while (sigwait(&signals, &number) != 0)
 		;
 	npt_log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -193,7 +263,7 @@ int npt_aggregator_run(const struct npt_aggregator_options *options, struct npt_
 	npt_api_cancel(aggregator.api);
 	npt_live_cancel(aggregator.live);
 	npt_server_stop(aggregator.server, STOP_MS);
-	npt_ingest_stats(aggregator.ingest, &stats);
+	npt_ingest_stats(atomic_load(&aggregator.ingest), &stats);
 	npt_log_info("stopped", "stored", npt_log_u64(stats.stored), "duplicates",
 		     npt_log_u64(stats.duplicates), "refused", npt_log_u64(stats.refused), "failed",
 		     npt_log_u64(stats.failed));

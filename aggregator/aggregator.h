@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aggregator/exports/setup.h"
 #include "lib/core/error.h"
 
 struct npt_aggregator_options {
@@ -22,6 +23,7 @@ struct npt_aggregator_options {
 	bool insecure_local;    /* on a loopback address only: everybody may read everything */
 	uint64_t max_age_ms;
 	uint64_t max_bytes;
+	struct npt_exports_options exports;
 };
 
 /* Returns 0 after SIGTERM or SIGINT, and < 0 if it could not start. */

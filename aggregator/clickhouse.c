@@ -161,7 +161,7 @@ int npt_clickhouse_connect(struct npt_clickhouse_server *server,
 			   struct npt_clickhouse **connection_ret, struct npt_error *err)
 {
 	struct npt_http_client_options options = { .ca_file = server->ca_file,
-						   .allow_plain_http = server->allow_plain_http };
+						   .plain_anywhere = server->allow_plain_http };
 	npt_auto(npt_clickhouse_free) struct npt_clickhouse *connection =
 		npt_alloc(1, sizeof(*connection));
 	int r = npt_http_client_new(&options, &connection->http, err);

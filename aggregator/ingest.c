@@ -193,7 +193,10 @@ static void store(struct npt_ingest *ingest, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		uint64_t sequence = batch->windows[i]->sequence;
 
-		npt_report_free(batch->windows[i]);
+		if (r == 0 && batch->added[i] && ingest->options.on_added)
+			ingest->options.on_added(ingest->options.context, batch->windows[i]);
+		else
+			npt_report_free(batch->windows[i]);
 		if (r < 0) {
 			atomic_fetch_add(&ingest->stats.failed, 1);
 			npt_answer_problem(batch->requests[i], 503, "the window was not stored");
@@ -289,5 +292,6 @@ void npt_ingest_stats(struct npt_ingest *ingest, struct npt_ingest_stats *stats_
 		.duplicates = atomic_load(&ingest->stats.duplicates),
 		.refused = atomic_load(&ingest->stats.refused),
 		.failed = atomic_load(&ingest->stats.failed),
+		.waiting = npt_queue_count(ingest->posts),
 	};
 }

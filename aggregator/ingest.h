@@ -20,6 +20,9 @@ struct npt_ingest_options {
 	size_t key_bytes;
 	struct npt_store *store;
 	struct npt_store_limits limits;
+	/* Takes over each window that was added to the store, once, after that; NULL: nobody. */
+	void (*on_added)(void *context, struct npt_report *window);
+	void *context;
 };
 
 struct npt_ingest_stats {
@@ -27,6 +30,7 @@ struct npt_ingest_stats {
 	uint64_t duplicates; /* of windows that were there already */
 	uint64_t refused;    /* token or window not acceptable */
 	uint64_t failed;     /* could not be stored; the agent comes again */
+	uint64_t waiting;    /* to be stored, now */
 };
 
 int npt_ingest_start(const struct npt_ingest_options *options, struct npt_ingest **ingest_ret,

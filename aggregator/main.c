@@ -28,6 +28,19 @@ static const char help[] =
 	"  --store-plain-http      plain http to a server on another host, too\n"
 	"  --max-age DURATION      tasks whose last window is older are removed; default 168h\n"
 	"  --max-mib N             beyond it the oldest tasks are removed; default 4096\n"
+	"  --metrics ADDRESS:PORT  /metrics for Prometheus; default: none\n"
+	"  --metrics-everybody     without a token; else it needs one that may read all tasks\n"
+	"  --metrics-max-series N, --metrics-max-series-per-task N   edges that are told apart;\n"
+	"                          the rest are one of peer \"other\"; default 500 and 100\n"
+	"  --metrics-keep DURATION of a task after its last window; default 5m\n"
+	"  --otlp-endpoint URL     an OpenTelemetry receiver: http[s]://HOST:PORT[/PATH]\n"
+	"  --otlp-header-file FILE lines of \"Name: value\" for it; read again each time\n"
+	"  --otlp-ca FILE          who signed its certificate; default: what the system trusts\n"
+	"  --otlp-interval DURATION   between two pushes; default 10s\n"
+	"  --skywalking-endpoint HOST:PORT   a SkyWalking server (OAP), by gRPC\n"
+	"  --skywalking-ca FILE    who signed its certificate; default: plain, without TLS\n"
+	"  --skywalking-header-file FILE, --skywalking-interval DURATION   as for OTLP; default "
+	"5s\n"
 	"  --kubeconfig FILE       for development; default: in a pod\n"
 	"  --insecure-local        whoever can connect reads everything, without a token; only on "
 	"a\n"
@@ -47,12 +60,25 @@ static const struct option long_options[] = {
 	{ "ingest-key", required_argument, NULL, 'i' },
 	{ "store", required_argument, NULL, 's' },
 	{ "store-password-file", required_argument, NULL, 'p' },
-	{ "store-ca", required_argument, NULL, 'C' },
-	{ "store-plain-http", no_argument, NULL, 'P' },
+	{ "store-ca", required_argument, NULL, 'A' },
+	{ "store-plain-http", no_argument, NULL, 'n' },
 	{ "max-age", required_argument, NULL, 'a' },
 	{ "max-mib", required_argument, NULL, 'm' },
+	{ "metrics", required_argument, NULL, 'M' },
+	{ "metrics-everybody", no_argument, NULL, 'E' },
+	{ "metrics-max-series", required_argument, NULL, 'S' },
+	{ "metrics-max-series-per-task", required_argument, NULL, 'T' },
+	{ "metrics-keep", required_argument, NULL, 'P' },
+	{ "otlp-endpoint", required_argument, NULL, 'o' },
+	{ "otlp-header-file", required_argument, NULL, 'O' },
+	{ "otlp-ca", required_argument, NULL, 'C' },
+	{ "otlp-interval", required_argument, NULL, 'I' },
+	{ "skywalking-endpoint", required_argument, NULL, 'w' },
+	{ "skywalking-ca", required_argument, NULL, 'W' },
+	{ "skywalking-header-file", required_argument, NULL, 'x' },
+	{ "skywalking-interval", required_argument, NULL, 'X' },
 	{ "kubeconfig", required_argument, NULL, 'K' },
-	{ "insecure-local", no_argument, NULL, 'I' },
+	{ "insecure-local", no_argument, NULL, 'u' },
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
@@ -74,14 +100,33 @@ struct settings {
 static int parse(int argc, char **argv, struct settings *settings, struct npt_error *err)
 {
 	struct npt_aggregator_options *options = &settings->options;
+	struct npt_exports_options *exports = &options->exports;
 	const char **fields[128] = {
-		['l'] = &options->listen,      ['H'] = &options->health,
-		['c'] = &options->tls_cert,    ['k'] = &options->tls_key,
-		['i'] = &options->ingest_key,  ['s'] = &options->store,
-		['a'] = &settings->max_age,    ['m'] = &settings->max_mib,
-		['K'] = &options->kubeconfig,  ['L'] = &settings->log_level,
-		['F'] = &settings->log_format, ['p'] = &options->store_password_file,
-		['C'] = &options->store_ca,
+		['l'] = &options->listen,
+		['H'] = &options->health,
+		['c'] = &options->tls_cert,
+		['k'] = &options->tls_key,
+		['i'] = &options->ingest_key,
+		['s'] = &options->store,
+		['a'] = &settings->max_age,
+		['m'] = &settings->max_mib,
+		['K'] = &options->kubeconfig,
+		['L'] = &settings->log_level,
+		['F'] = &settings->log_format,
+		['M'] = &exports->metrics,
+		['S'] = &exports->max_series_text,
+		['T'] = &exports->max_series_per_task_text,
+		['P'] = &exports->keep_text,
+		['o'] = &exports->otlp_endpoint,
+		['O'] = &exports->otlp_header_file,
+		['C'] = &exports->otlp_ca,
+		['I'] = &exports->otlp_interval_text,
+		['w'] = &exports->skywalking_endpoint,
+		['W'] = &exports->skywalking_ca,
+		['x'] = &exports->skywalking_header_file,
+		['X'] = &exports->skywalking_interval_text,
+		['p'] = &options->store_password_file,
+		['A'] = &options->store_ca,
 	};
 	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id;
@@ -94,11 +139,13 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		word = argv[optind];
 		if (id == 'h')
 			settings->help = true;
+		else if (id == 'E')
+			exports->metrics_everybody = true;
 		else if (id == 'V')
 			settings->version = true;
-		else if (id == 'P')
+		else if (id == 'n')
 			options->store_plain_http = true;
-		else if (id == 'I')
+		else if (id == 'u')
 			options->insecure_local = true;
 		else
 			*fields[id] = optarg;
@@ -127,6 +174,9 @@ static int check(struct settings *settings, struct npt_error *err)
 		return npt_error_set(err, EINVAL, "--max-mib %s is not a number from 1",
 				     settings->max_mib);
 	settings->options.max_bytes = mib * 1024 * 1024;
+	r = npt_exports_options_check(&settings->options.exports, err);
+	if (r < 0)
+		return r;
 	if (!settings->options.ingest_key)
 		return npt_error_set(err, EINVAL,
 				     "--ingest-key is needed: the file that "
@@ -146,7 +196,10 @@ int main(int argc, char **argv)
 		.log_format = "text",
 	};
 	struct npt_error err = NPT_ERROR_NONE;
-	int r = parse(argc, argv, &settings, &err);
+	int r;
+
+	settings.options.exports = npt_exports_defaults;
+	r = parse(argc, argv, &settings, &err);
 
 	if (r >= 0 && (settings.help || settings.version)) {
 		(void)fputs(settings.help ? help : "npt-aggregator " NPT_VERSION "\n", stdout);

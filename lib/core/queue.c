@@ -158,6 +158,16 @@ int npt_queue_fd(const struct npt_queue *queue)
 	return queue->event_fd;
 }
 
+size_t npt_queue_count(struct npt_queue *queue)
+{
+	size_t count;
+
+	(void)pthread_mutex_lock(&queue->lock);
+	count = queue->count;
+	(void)pthread_mutex_unlock(&queue->lock);
+	return count;
+}
+
 uint64_t npt_queue_refused(struct npt_queue *queue)
 {
 	uint64_t refused;

@@ -26,6 +26,8 @@ void *npt_queue_wait(struct npt_queue *queue, int timeout_ms);
 /* No more pushes; waiters wake up. */
 void npt_queue_close(struct npt_queue *queue);
 int npt_queue_fd(const struct npt_queue *queue);
+/* How many items are in it. */
+size_t npt_queue_count(struct npt_queue *queue);
 /* How many pushes were refused because the queue was full. */
 uint64_t npt_queue_refused(struct npt_queue *queue);
 NPT_DEFINE_AUTO(struct npt_queue *, npt_queue_free)

@@ -186,6 +186,7 @@ struct npt_edge {
 		 * on in the edge of that: what they had counted until then stayed. */
 		uint64_t moved_in;
 		uint64_t moved_out;
+		uint64_t kernel_tls; /* that turned out to have their TLS made by the kernel */
 		struct npt_named_count failed[NPT_EDGE_FAILED_MAX]; /* by errno name; "" ends */
 	} connections;
 	struct {
@@ -258,6 +259,9 @@ struct npt_tls_use {
 	char how[NPT_TEXT_BYTES];       /* "uprobe.multi on SSL_read, SSL_write of libssl.so.3" */
 	enum npt_tls_coverage coverage;
 	char why[NPT_TEXT_BYTES]; /* why not more; "" if full */
+	/* Gauge: calls that were seen, of which no connection is known (yet): they are in no edge.
+	 */
+	uint64_t unassigned_calls;
 };
 
 struct npt_report {

@@ -94,6 +94,7 @@ static json_t *connections_json(const struct npt_edge *edge)
 	npt_json_set_number(object, "closed", edge->connections.closed);
 	npt_json_set_some_number(object, "movedIn", edge->connections.moved_in);
 	npt_json_set_some_number(object, "movedOut", edge->connections.moved_out);
+	npt_json_set_some_number(object, "kernelTls", edge->connections.kernel_tls);
 	npt_json_set(object, "failed", named_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX));
 	return object;
 }
@@ -337,6 +338,7 @@ static json_t *tls_json(const struct npt_report *report)
 		npt_json_set_text(object, "how", use->how);
 		npt_json_set_text(object, "coverage", npt_tls_coverage_name(use->coverage));
 		npt_json_set_text(object, "why", use->why);
+		npt_json_set_some_number(object, "unassignedCalls", use->unassigned_calls);
 		(void)json_array_append_new(array, object);
 	}
 	return array;

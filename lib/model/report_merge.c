@@ -109,6 +109,7 @@ void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
 	into->connections.closed += later->connections.closed;
 	into->connections.moved_in += later->connections.moved_in;
 	into->connections.moved_out += later->connections.moved_out;
+	into->connections.kernel_tls += later->connections.kernel_tls;
 	merge_counts(into->connections.failed, later->connections.failed, NPT_EDGE_FAILED_MAX);
 	into->sent.bytes += later->sent.bytes;
 	into->sent.segments += later->sent.segments;

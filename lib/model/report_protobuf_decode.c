@@ -287,6 +287,7 @@ static void read_edge(struct reader *reader, const Npt__V1__Edge *from, struct n
 	out->connections.closed = number(reader, "closed", from->connections_closed);
 	out->connections.moved_in = number(reader, "moved", from->connections_moved_in);
 	out->connections.moved_out = number(reader, "moved", from->connections_moved_out);
+	out->connections.kernel_tls = number(reader, "kernel tls", from->connections_kernel_tls);
 	read_counts(reader, "failed", from->failed, from->n_failed, out->connections.failed,
 		    NPT_EDGE_FAILED_MAX);
 	out->sent.bytes = number(reader, "sent bytes", from->sent_bytes);
@@ -359,6 +360,7 @@ static void read_tls_uses(struct reader *reader, const Npt__V1__Report *from,
 		use->coverage = (enum npt_tls_coverage)choice(reader, "tls coverage",
 							      line->coverage, NPT_COVERAGE_FULL);
 		read_bytes(reader, "tls why", line->why, use->why, sizeof(use->why));
+		use->unassigned_calls = number(reader, "tls unassigned", line->unassigned_calls);
 	}
 }
 

@@ -2,8 +2,9 @@
 /*
  * What libcurl would do by itself and we do not want: trust the system's CA directory beside our
  * file (CAPATH), keep a parsed CA store for a day although the file was rotated
- * (CA_CACHE_TIMEOUT), follow redirects, use signals. HTTP/1.1 only: libcurl sends no HTTP/2 PING,
- * so a dead shared connection would hang every stream on it.
+ * (CA_CACHE_TIMEOUT), follow redirects, use signals. HTTP/1.1; who asks
+ * for HTTP/2 gets a connection per request: libcurl sends no PING, so a dead one would hang every
+ * stream on it, and 7.88 cannot use one again that it began without asking ("prior knowledge").
  *
  * Each client drives one easy handle through a multi handle of its own, only because that one can
  * be woken up by another thread; the connection stays in the multi handle between requests.
@@ -43,8 +44,12 @@ struct npt_http_client {
 	char *ca_pem;
 	char *cert_pem;
 	char *key_pem;
+	char *unix_socket;
+	struct curl_slist *connect_to;
+	bool system_trust;
+	bool plain_anywhere;
+	bool http2;
 	char *user_agent;
-	bool allow_plain_http;
 };
 
 /* One request on its way. */
@@ -86,9 +91,17 @@ int npt_http_client_new(const struct npt_http_client_options *options,
 	client->ca_pem = copy_or_null(options->ca_pem);
 	client->cert_pem = copy_or_null(options->cert_pem);
 	client->key_pem = copy_or_null(options->key_pem);
+	client->unix_socket = copy_or_null(options->unix_socket);
+	if (options->connect_to) {
+		npt_auto_free char *rule = npt_format("::%s", options->connect_to);
+
+		client->connect_to = curl_slist_append(NULL, rule);
+	}
+	client->system_trust = options->system_trust;
+	client->plain_anywhere = options->plain_anywhere;
+	client->http2 = options->http2;
 	client->user_agent =
 		npt_strdup(options->user_agent ? options->user_agent : "npt/" NPT_VERSION);
-	client->allow_plain_http = options->allow_plain_http;
 	*client_ret = npt_take(client);
 	return 0;
 }
@@ -109,6 +122,8 @@ void npt_http_client_free(struct npt_http_client *client)
 	if (client->key_pem)
 		explicit_bzero(client->key_pem, strlen(client->key_pem));
 	free(client->key_pem);
+	free(client->unix_socket);
+	curl_slist_free_all(client->connect_to);
 	free(client->user_agent);
 	free(client);
 }
@@ -151,6 +166,8 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 	npt_auto_free char *value = NULL;
 	uint64_t seconds;
 
+	if (transfer->request->on_header)
+		transfer->request->on_header(transfer->request->context, data, length);
 	if (length < sizeof(name) || strncasecmp(data, name, sizeof(name) - 1) != 0)
 		return length;
 	value = npt_strndup(data + sizeof(name) - 1, length - (sizeof(name) - 1));
@@ -219,10 +236,11 @@ static void set_security(struct npt_http_client *client)
 	(void)curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (!client->ca_file && client->ca_pem)
 		set_text(curl, CURLOPT_CAINFO_BLOB, client->ca_pem);
-	else
+	else if (client->ca_file || !client->system_trust)
 		(void)curl_easy_setopt(curl, CURLOPT_CAINFO,
 				       client->ca_file ? client->ca_file : "");
-	(void)curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	if (client->ca_file || client->ca_pem || !client->system_trust)
+		(void)curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	(void)curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 	if (!client->cert_file && client->cert_pem && client->key_pem) {
 		set_text(curl, CURLOPT_SSLCERT_BLOB, client->cert_pem);
@@ -235,14 +253,18 @@ static void set_security(struct npt_http_client *client)
 	(void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
 }
 
-static void set_timing(CURL *curl, const struct npt_http_request *request)
+static void set_timing(struct npt_http_client *client, const struct npt_http_request *request)
 {
+	CURL *curl = client->curl;
 	uint64_t timeout_ms = request->timeout_ms ? request->timeout_ms : TIMEOUT_MS_DEFAULT;
 
 	(void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	(void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	(void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	(void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION,
+			       client->http2 ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
+					     : (long)CURL_HTTP_VERSION_1_1);
+	(void)curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, client->http2 ? 1L : 0L);
 	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, 30L);
 	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, 10L);
@@ -275,6 +297,8 @@ static struct curl_slist *make_headers(const struct npt_http_request *request)
 		line = npt_format("%s%s", prefix, optional[i].value);
 		headers = curl_slist_append(headers, line);
 	}
+	for (size_t i = 0; request->headers && request->headers[i]; i++)
+		headers = curl_slist_append(headers, request->headers[i]);
 	return headers;
 }
 
@@ -285,8 +309,10 @@ static void set_request(struct transfer *transfer, struct curl_slist *headers)
 
 	curl_easy_reset(curl);
 	set_security(transfer->client);
-	set_timing(curl, request);
+	set_timing(transfer->client, request);
 	(void)curl_easy_setopt(curl, CURLOPT_URL, request->url);
+	(void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, transfer->client->unix_socket);
+	(void)curl_easy_setopt(curl, CURLOPT_CONNECT_TO, transfer->client->connect_to);
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, transfer->client->user_agent);
 	(void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	if (request->body || strcmp(request->method, "GET") != 0) {
@@ -385,7 +411,7 @@ static int check_request(const struct npt_http_client *client,
 {
 	const char *bearer = request->bearer ? request->bearer : "";
 
-	if (strncmp(request->url, "https://", 8) != 0 && !client->allow_plain_http &&
+	if (strncmp(request->url, "https://", 8) != 0 && !client->plain_anywhere &&
 	    !is_loopback_url(request->url))
 		return npt_error_set(err, EINVAL, "%.200s: only https:// is spoken", request->url);
 	for (; *bearer; bearer++) {

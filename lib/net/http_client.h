@@ -23,8 +23,14 @@ struct npt_http_client_options {
 	const char *ca_pem; /* the same as text; a file of the same kind comes first */
 	const char *cert_pem;
 	const char *key_pem;
+	const char *unix_socket; /* dialled whatever the URL says; NULL: the URL's host */
+	/* "127.0.0.1:PORT": dialled instead of the URL's host, whose name is checked */
+	const char *connect_to;
+	bool system_trust;   /* without a CA: what the machine trusts, instead of nobody */
+	bool plain_anywhere; /* http:// to any host: whoever gave the URL said so */
+	bool http2; /* nothing but HTTP/2, over plain http without asking; a connection per request
+		     */
 	const char *user_agent; /* NULL: "npt/VERSION" */
-	bool allow_plain_http;  /* to any host, as its user has asked for in so many words */
 };
 
 struct npt_http_request {
@@ -35,6 +41,7 @@ struct npt_http_request {
 	const char *password;
 	const char *content_type;
 	const char *accept;
+	const char *const *headers; /* further ones, "Name: value", NULL at the end; or NULL */
 	const void *body;
 	size_t body_bytes;
 	uint64_t timeout_ms;       /* of the whole request; 0: 30 s */
@@ -43,9 +50,11 @@ struct npt_http_request {
 	bool accept_gzip;          /* the caller sees the unpacked body; limits are of that */
 	/* A stream: called for each piece instead of keeping the body; < 0 ends the request. */
 	int (*on_data)(void *context, const char *data, size_t size_bytes);
+	/* Each line of the headers and, after the body, of the trailers; not NUL-terminated. */
+	void (*on_header)(void *context, const char *line, size_t size_bytes);
 	/* Asked about once a second while the request runs; true ends it with -ECANCELED. */
 	bool (*is_cancelled)(void *context);
-	void *context; /* of on_data and is_cancelled */
+	void *context; /* of on_data, on_header and is_cancelled */
 };
 
 struct npt_http_response {

@@ -2,20 +2,15 @@
 """The real npt-aggregator, and a real clickhouse-server, for all tests of the folder."""
 import itertools
 import os
-import subprocess
 import sys
 
 import pytest
 
 sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "../../support")]
 import clickhouse as clickhouse_server  # noqa: E402
-from world import Aggregator, Reviews  # noqa: E402
+from world import Aggregator, Reviews, openssl  # noqa: E402
 
 NUMBERS = itertools.count(1)
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +37,17 @@ def reviews(certificate):
 
 
 @pytest.fixture
-def aggregator(tmp_path, reviews, certificate):
-    made = Aggregator(tmp_path, reviews, *certificate).start()
+def aggregator_idle(tmp_path, reviews, certificate):
+    """Not started yet."""
+    made = Aggregator(tmp_path, reviews, *certificate)
     yield made
     if made.child:
         made.stop()
+
+
+@pytest.fixture
+def aggregator(aggregator_idle):
+    return aggregator_idle.start()
 
 
 @pytest.fixture(scope="session")

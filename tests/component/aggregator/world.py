@@ -13,6 +13,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -146,6 +147,16 @@ class Reviews:
 
 # --- the program ---
 
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Aggregator:
     def __init__(self, folder, reviews, certificate, key, ca):
         self.folder, self.ca = folder, ca
@@ -162,7 +173,7 @@ class Aggregator:
                           "--ingest-key", folder / "ingest-key", "--store", self.store,
                           "--kubeconfig", folder / "kubeconfig"]
         self.child = None
-        self.port = 0
+        self.port = self.metrics_port = 0
 
     def use_clickhouse(self, server, database, port=None):
         """Instead of the file."""
@@ -180,7 +191,8 @@ class Aggregator:
         for _ in range(500):
             for line in self.log.read_text()[begin:].splitlines():
                 if "serving" in line:
-                    self.port = int(line.split('port="')[1].split('"')[0])
+                    self.port = int(line.split(' port="')[1].split('"')[0])
+                    self.metrics_port = int(line.split(' metrics="')[1].split('"')[0])
                     return self
             if self.child.poll() is not None:
                 break
@@ -198,10 +210,10 @@ class Aggregator:
         self.child.wait(30)
         self.child = None
 
-    def curl(self, path, *arguments, data=None):
+    def curl(self, path, *arguments, data=None, port=None):
         """(status, body, headers) of one request by curl; status 0: no answer."""
         command = ["curl", "--silent", "--show-error", "--max-time", "20", "--cacert", self.ca,
-                   "--include", "--http1.1", *arguments, f"https://127.0.0.1:{self.port}{path}"]
+                   "--include", "--http1.1", *arguments, f"https://127.0.0.1:{port or self.port}{path}"]
         if data is not None:
             command += ["--data-binary", "@-", "-H", "Expect:"]
         done = subprocess.run(list(map(str, command)), input=data, capture_output=True, timeout=60)

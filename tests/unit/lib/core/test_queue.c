@@ -23,6 +23,7 @@ static void is_first_in_first_out_and_bounded(void)
 	NPT_CHECK(npt_queue_push(queue, &b) == 0);
 	NPT_CHECK(npt_queue_push(queue, &c) == -ENOSPC);
 	NPT_CHECK_INT(npt_queue_refused(queue), 1);
+	NPT_CHECK_INT(npt_queue_count(queue), 2);
 	NPT_CHECK(npt_queue_pop(queue) == &a);
 	NPT_CHECK(npt_queue_pop(queue) == &b);
 	NPT_CHECK(npt_queue_pop(queue) == NULL);

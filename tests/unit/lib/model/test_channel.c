@@ -97,6 +97,27 @@ static void carries_a_summary(void)
 	NPT_CHECK_STR(pod->unavailable[0].reason, "why");
 }
 
+static void hello_carries_what_the_node_can_do(void)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+		npt_channel_message_new(NPT_CHANNEL_HELLO);
+	npt_auto(npt_channel_message_free) struct npt_channel_message *back = NULL;
+	npt_auto_free char *kind = NULL;
+
+	(void)snprintf(message->kernel, sizeof(message->kernel), "6.1.0");
+	(void)snprintf(message->version, sizeof(message->version), "1.2");
+	message->layers[NPT_LAYER_BASE] = true;
+	(void)snprintf(message->unavailable[0].name, NPT_REASON_BYTES, "unread");
+	(void)snprintf(message->unavailable[0].reason, NPT_TEXT_BYTES, "needs 6.3");
+	back = round_trip(message);
+	NPT_CHECK_STR(back->unavailable[0].name, "unread");
+	NPT_CHECK_STR(back->unavailable[0].reason, "needs 6.3");
+	NPT_CHECK_STR(back->unavailable[1].name, "");
+	kind = npt_channel_kind_to_json(back);
+	NPT_CHECK_STR(kind, "{\"version\":\"1.2\",\"kernel\":\"6.1.0\",\"layers\":[\"Base\"],"
+			    "\"unavailable\":{\"unread\":\"needs 6.3\"}}");
+}
+
 static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
 {
 	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
@@ -299,6 +320,7 @@ static void survives_every_cut_of_a_frame(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(carries_a_wanted_state),
 	NPT_TEST(carries_a_summary),
+	NPT_TEST(hello_carries_what_the_node_can_do),
 	NPT_TEST(carries_what_is_spoken_and_how_much_is_seen_of_it),
 	NPT_TEST(refuses_tls_that_cannot_be),
 	NPT_TEST(tells_verdicts_of_one_name_apart),

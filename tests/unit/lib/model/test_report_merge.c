@@ -64,6 +64,7 @@ static void fill(struct npt_edge *edge, uint64_t base)
 	edge->tls_calls.reads = base + 32;
 	edge->tls_calls.read_bytes = base + 33;
 	npt_histogram_add(&edge->handshakes.micros, base + 34);
+	edge->connections.kernel_tls = base + 35;
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++) {
 		edge->metrics[i].count = base + i;
 		edge->metrics[i].bytes = base + 2 * i;
@@ -120,6 +121,7 @@ static void handshakes_and_calls_add_up(void)
 	npt_edge_merge(&into, &later);
 	NPT_CHECK_INT(into.connections.moved_in, 1148);
 	NPT_CHECK_INT(into.connections.moved_out, 1150);
+	NPT_CHECK_INT(into.connections.kernel_tls, 1170);
 	NPT_CHECK_INT(into.handshakes.count, 1152);
 	NPT_CHECK_INT(into.handshakes.resumed, 1154);
 	NPT_CHECK_INT(into.handshakes.client_certificates, 1156);
@@ -221,16 +223,17 @@ static void a_line_of_tls_is_replaced_by_the_later_one_of_the_same_library(void)
 	npt_auto(npt_report_free) struct npt_report *into = npt_report_new();
 	npt_auto(npt_report_free) struct npt_report *later = npt_report_new();
 
-	(void)use_of(into, 1, 10, "OpenSSL", NPT_COVERAGE_NONE);
+	use_of(into, 1, 10, "OpenSSL", NPT_COVERAGE_NONE)->unassigned_calls = 9;
 	(void)use_of(into, 2, 10, "OpenSSL", NPT_COVERAGE_NONE);
 	(void)use_of(later, 1, 10, "GnuTLS", NPT_COVERAGE_FULL);
 	(void)use_of(later, 1, 11, "OpenSSL", NPT_COVERAGE_METADATA);
-	(void)use_of(later, 1, 10, "OpenSSL", NPT_COVERAGE_FULL);
+	use_of(later, 1, 10, "OpenSSL", NPT_COVERAGE_FULL)->unassigned_calls = 4;
 	later->tls_other = 4;
 	npt_report_merge(into, later);
 	npt_report_merge(into, later);
 	NPT_CHECK_INT(into->tls_count, 4);
 	NPT_CHECK_INT(into->tls[0].coverage, NPT_COVERAGE_FULL);
+	NPT_CHECK_INT(into->tls[0].unassigned_calls, 4); /* as of the end */
 	NPT_CHECK_INT(into->tls[1].coverage, NPT_COVERAGE_NONE);
 	NPT_CHECK_STR(into->tls[2].library, "GnuTLS");
 	NPT_CHECK_INT(into->tls[3].start_ns, 11);

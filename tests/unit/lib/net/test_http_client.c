@@ -177,7 +177,7 @@ static void plain_http_is_for_loopback_only(void)
 /* .invalid is a name that nobody has: it is asked for, and not found. */
 static void plain_http_to_others_is_spoken_if_asked_for(void)
 {
-	struct npt_http_client_options options = { .allow_plain_http = true };
+	struct npt_http_client_options options = { .plain_anywhere = true };
 	npt_auto(npt_http_client_free) struct npt_http_client *client = NULL;
 	struct npt_http_request request = { .method = "GET", .url = "http://npt.invalid:1/" };
 	struct npt_http_response response;
