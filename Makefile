@@ -36,6 +36,7 @@ bench: release
 	@scripts/deps bench
 	@tests/bench/run
 	@tests/bench/first_data
+	@tests/bench/clickhouse
 
 soak: deps
 	@tests/soak/run

@@ -65,10 +65,16 @@ static void aggregator_done(struct aggregator *aggregator)
 }
 NPT_DEFINE_AUTO_DONE(struct aggregator, aggregator_done)
 
-static int open_store(struct aggregator *aggregator, const char *path, struct npt_error *err)
+static int open_store(struct aggregator *aggregator, const struct npt_aggregator_options *options,
+		      struct npt_error *err)
 {
+	const struct npt_store_options store = { .where = options->store,
+						 .password_file = options->store_password_file,
+						 .ca_file = options->store_ca,
+						 .allow_plain_http = options->store_plain_http };
+	const char *path = options->store;
 	npt_auto_free char *kept = NULL;
-	int r = npt_store_open(path, &aggregator->store, err);
+	int r = npt_store_open_with(&store, &aggregator->store, err);
 
 	if (r != -EUCLEAN)
 		return r;
@@ -77,7 +83,7 @@ static int open_store(struct aggregator *aggregator, const char *path, struct np
 	if (r < 0)
 		return r;
 	npt_log_error("store begins anew; the damaged one is kept", "file", kept);
-	return npt_store_open(path, &aggregator->store, err);
+	return npt_store_open_with(&store, &aggregator->store, err);
 }
 
 static int start_ingest(struct aggregator *aggregator, const struct npt_aggregator_options *options,
@@ -210,7 +216,7 @@ static int start(struct aggregator *aggregator, const struct npt_aggregator_opti
 		r = npt_kube_config_load(&aggregator->config, options->kubeconfig, "npt-aggregator",
 					 err);
 	if (r == 0)
-		r = open_store(aggregator, options->store, err);
+		r = open_store(aggregator, options, err);
 	if (r == 0)
 		r = start_exports(aggregator, options, err);
 	if (r == 0)

@@ -15,7 +15,10 @@ struct npt_aggregator_options {
 	const char *tls_cert;
 	const char *tls_key;
 	const char *ingest_key;
-	const char *store;
+	const char *store;               /* a file, or a URL of ClickHouse (store.h) */
+	const char *store_password_file; /* of a URL, as what follows; NULL: none */
+	const char *store_ca;
+	bool store_plain_http;
 	const char *kubeconfig; /* NULL: in a pod */
 	bool insecure_local;    /* on a loopback address only: everybody may read everything */
 	uint64_t max_age_ms;

@@ -94,7 +94,7 @@ static unsigned int fill_list(struct npt_api_worker *worker, struct list *list,
 					     TASKS_MAX, &count, err);
 
 		if (r < 0)
-			return 500;
+			return r == -EAGAIN || r == -EACCES || r == -ENOSPC ? 503 : 500;
 		for (size_t i = 0; i < count; i++) {
 			bool visible = false;
 			unsigned int status;

@@ -29,6 +29,9 @@ static void answer_error(struct npt_request *request, int r, const struct npt_er
 		npt_answer_problem(request, 404, err->text);
 	} else if (r == -EMSGSIZE) {
 		npt_answer_problem(request, 413, err->text);
+	} else if (r == -EAGAIN || r == -EACCES || r == -ENOSPC) {
+		/* Who stores, and the store's connection, have a word for the log. */
+		npt_answer_problem(request, 503, "the store does not answer now");
 	} else {
 		npt_log_error("the store cannot be read", "error", err->text);
 		npt_answer_problem(request, 500, "the store cannot be read; see the log");

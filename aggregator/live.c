@@ -49,7 +49,8 @@ struct watcher {
 	struct npt_stored_task task; /* as it was when the watcher was up to date */
 	uint64_t after;
 	uint64_t checked_ns;
-	bool behind; /* there may be more than it has got */
+	bool behind;         /* there may be more than it has got */
+	uint64_t settled_ns; /* until then windows may come that others have overtaken (store.h) */
 };
 
 struct npt_live {
@@ -195,6 +196,7 @@ static void add_watcher(struct npt_live *live, struct event *event)
 	watcher->task = task;
 	watcher->after = event->after;
 	watcher->checked_ns = npt_clock_monotonic_ns();
+	watcher->settled_ns = watcher->checked_ns + 2 * NPT_STORE_SETTLED_MS * NPT_NS_PER_MS;
 	watcher->behind = true;
 	LIST_INSERT_HEAD(&live->watchers, watcher, entry);
 	live->count++;
@@ -227,7 +229,8 @@ static int make_page(struct npt_live *live, const struct watcher *watcher, struc
 {
 	const struct npt_store_filter filter = { .task_id = watcher->task.id,
 						 .after = watcher->after,
-						 .limit = PAGE_WINDOWS };
+						 .limit = PAGE_WINDOWS,
+						 .is_going_on = true };
 
 	if (live->page.text && live->page.task_id == watcher->task.id &&
 	    live->page.after == watcher->after)
@@ -246,10 +249,12 @@ static void send_pages(struct npt_live *live, struct watcher *watcher)
 	struct npt_error err = NPT_ERROR_NONE;
 
 	while (npt_server_socket_queued_bytes(live->server, watcher->socket) == 0) {
-		if (make_page(live, watcher, &err) < 0) {
+		int r = make_page(live, watcher, &err);
+
+		if (r < 0 && r != -EAGAIN)
 			npt_log_error("the store cannot be read", "error", err.text);
+		if (r < 0)
 			return;
-		}
 		if (live->page.windows == 0) {
 			watcher->behind = false;
 			return;
@@ -277,13 +282,16 @@ static bool send_to_all(struct npt_live *live)
 }
 
 /* Is there more than the watcher has got? A task that was removed has no more. */
-static void look(struct npt_live *live, struct watcher *watcher)
+static void look(struct npt_live *live, struct watcher *watcher, uint64_t now_ns)
 {
 	struct npt_stored_task now;
 
-	if (npt_store_find_task(live->reader, watcher->task.uid, &now, NULL) < 0 ||
-	    now.windows == watcher->task.windows)
+	if (npt_store_find_task(live->reader, watcher->task.uid, &now, NULL) < 0)
 		return;
+	if (now.windows == watcher->task.windows && now_ns >= watcher->settled_ns)
+		return;
+	if (now.windows != watcher->task.windows)
+		watcher->settled_ns = now_ns + 2 * NPT_STORE_SETTLED_MS * NPT_NS_PER_MS;
 	watcher->task = now;
 	watcher->behind = true;
 }
@@ -316,7 +324,7 @@ static void look_at_all(struct npt_live *live, uint64_t now_ns)
 	for (; watcher; watcher = next) {
 		next = LIST_NEXT(watcher, entry);
 		if (may_still_watch(live, watcher, now_ns))
-			look(live, watcher);
+			look(live, watcher, now_ns);
 	}
 }
 

@@ -22,6 +22,10 @@ static const char help[] =
 	"                          change; without them plain HTTP, on a loopback address only\n"
 	"  --ingest-key FILE       the key that the controller signs ingest tokens with\n"
 	"  --store FILE            an SQLite database; default /var/lib/npt/windows.db\n"
+	"  --store URL             a ClickHouse server: http(s)://USER@HOST:PORT/DATABASE\n"
+	"  --store-password-file FILE   the user's password; read again when it changes\n"
+	"  --store-ca FILE         the certificates that a server by https is trusted by\n"
+	"  --store-plain-http      plain http to a server on another host, too\n"
 	"  --max-age DURATION      tasks whose last window is older are removed; default 168h\n"
 	"  --max-mib N             beyond it the oldest tasks are removed; default 4096\n"
 	"  --metrics ADDRESS:PORT  /metrics for Prometheus; default: none\n"
@@ -55,6 +59,9 @@ static const struct option long_options[] = {
 	{ "tls-key", required_argument, NULL, 'k' },
 	{ "ingest-key", required_argument, NULL, 'i' },
 	{ "store", required_argument, NULL, 's' },
+	{ "store-password-file", required_argument, NULL, 'p' },
+	{ "store-ca", required_argument, NULL, 'A' },
+	{ "store-plain-http", no_argument, NULL, 'n' },
 	{ "max-age", required_argument, NULL, 'a' },
 	{ "max-mib", required_argument, NULL, 'm' },
 	{ "metrics", required_argument, NULL, 'M' },
@@ -71,7 +78,7 @@ static const struct option long_options[] = {
 	{ "skywalking-header-file", required_argument, NULL, 'x' },
 	{ "skywalking-interval", required_argument, NULL, 'X' },
 	{ "kubeconfig", required_argument, NULL, 'K' },
-	{ "insecure-local", no_argument, NULL, 'I' },
+	{ "insecure-local", no_argument, NULL, 'u' },
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
@@ -118,6 +125,8 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['W'] = &exports->skywalking_ca,
 		['x'] = &exports->skywalking_header_file,
 		['X'] = &exports->skywalking_interval_text,
+		['p'] = &options->store_password_file,
+		['A'] = &options->store_ca,
 	};
 	const char *word = argv[1]; /* being read; optind may be there still, or behind its value */
 	int id;
@@ -134,7 +143,9 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 			exports->metrics_everybody = true;
 		else if (id == 'V')
 			settings->version = true;
-		else if (id == 'I')
+		else if (id == 'n')
+			options->store_plain_http = true;
+		else if (id == 'u')
 			options->insecure_local = true;
 		else
 			*fields[id] = optarg;

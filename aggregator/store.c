@@ -4,11 +4,29 @@
  */
 #include "aggregator/store.h"
 
+#include <string.h>
+
+#include "aggregator/store_clickhouse.h"
 #include "aggregator/store_sqlite.h"
 
-int npt_store_open(const char *path, struct npt_store **store_ret, struct npt_error *err)
+bool npt_store_is_url(const char *where)
 {
-	return npt_store_sqlite_open(path, store_ret, err);
+	return strncmp(where, "http://", 7) == 0 || strncmp(where, "https://", 8) == 0;
+}
+
+int npt_store_open_with(const struct npt_store_options *options, struct npt_store **store_ret,
+			struct npt_error *err)
+{
+	if (npt_store_is_url(options->where))
+		return npt_store_clickhouse_open(options, store_ret, err);
+	return npt_store_sqlite_open(options->where, store_ret, err);
+}
+
+int npt_store_open(const char *where, struct npt_store **store_ret, struct npt_error *err)
+{
+	const struct npt_store_options options = { .where = where };
+
+	return npt_store_open_with(&options, store_ret, err);
 }
 
 void npt_store_free(struct npt_store *store)

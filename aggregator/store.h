@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Store - where windows are kept. One interface for every engine (today SQLite, store_sqlite.c).
+ * Store - where windows are kept. One interface for two engines: SQLite (store_sqlite.c), a file,
+ * and ClickHouse (store_clickhouse.c), a server that several processes write to.
  *
  * One thread appends and trims; any number of threads read, each with a reader of its own. Rows are
  * appended in the order in which they came; what belongs to one task is found by an index.
@@ -21,6 +22,13 @@ struct npt_store_reader;
 struct npt_store_limits {
 	uint64_t max_age_ms; /* of a task's last window; 0: for ever */
 	uint64_t max_bytes;  /* the tasks that ended longest ago go first; 0: no limit */
+};
+
+struct npt_store_options {
+	const char *where;         /* a file of SQLite, or http[s]://[USER@]HOST[:PORT]/DATABASE */
+	const char *password_file; /* of ClickHouse, as what follows; NULL: none */
+	const char *ca_file;
+	bool allow_plain_http; /* to another host */
 };
 
 /* What an engine can do; the functions below say what each means. */
@@ -53,7 +61,15 @@ struct npt_store_filter {
 	/* Windows that have part of this time: end > from, start < until; until 0: no end. */
 	uint64_t from_unix_ms;
 	uint64_t until_unix_ms;
+	/*
+	 * Whoever goes on behind the last id again and again misses none: where several processes
+	 * store, windows are left for later until they are NPT_STORE_SETTLED_MS old, since another
+	 * one's with a smaller id may become visible after them.
+	 */
+	bool is_going_on;
 };
+
+#define NPT_STORE_SETTLED_MS 2000
 
 /* Of one edge in one window. */
 struct npt_stored_edge_window {
@@ -95,28 +111,41 @@ struct npt_store_reader {
 	const struct npt_store_reader_operations *operations;
 };
 
-/* path: a file of SQLite. -EUCLEAN: it is no database of ours, or damaged (see set_aside). */
-int npt_store_open(const char *path, struct npt_store **store_ret, struct npt_error *err);
+/* Whether it names a server, not a file. */
+bool npt_store_is_url(const char *where);
+/*
+ * -EUCLEAN: a file is no database of ours, or damaged (see set_aside). A server that does not
+ * answer now is no error: calls fail with -EAGAIN until it does.
+ */
+int npt_store_open_with(const struct npt_store_options *options, struct npt_store **store_ret,
+			struct npt_error *err);
+/* The same of a file, or of a URL that needs no other options. */
+int npt_store_open(const char *where, struct npt_store **store_ret, struct npt_error *err);
 void npt_store_free(struct npt_store *store);
 NPT_DEFINE_AUTO(struct npt_store *, npt_store_free)
 
 /*
- * All windows in one transaction; when it returns 0 they outlive a loss of power. added[i] tells a
- * new window from one that was there already by (task, pod, instance, sequence), which is left as
- * it was. On failure nothing is stored: -ENOSPC: the disk is full; -EUCLEAN: damaged.
+ * All windows in one transaction; when it returns 0 they outlive a loss of power (on ClickHouse: as
+ * far as it is set up for that). added[i] tells a new window from one that was there already by
+ * (task, pod, instance, sequence), which is left as it was. On failure nothing is stored, but that
+ * a server of which nothing was heard may have stored it: -ENOSPC: the disk is full; -EUCLEAN:
+ * damaged; -EAGAIN: the server does not answer, or not now.
  */
 int npt_store_append(struct npt_store *store, struct npt_report *const *windows, size_t count,
 		     bool *added, struct npt_error *err);
-/* Removes whole tasks that are beyond the limits; says how many. */
+/* Removes whole tasks that are beyond the limits; says how many. ClickHouse goes on with that
+ * behind our back: they are gone some moments later. */
 int npt_store_trim(struct npt_store *store, const struct npt_store_limits *limits,
 		   uint64_t now_unix_ms, uint64_t *tasks_ret, struct npt_error *err);
-/* Moves a damaged store out of the way, to *kept_ret, and begins a new one. */
+/* Moves a damaged store out of the way, to *kept_ret, and begins a new one. Of files only. */
 int npt_store_set_aside(struct npt_store *store, char **kept_ret, struct npt_error *err);
 
 /* Moves a damaged file that could not even be opened out of the way. */
 int npt_store_set_aside_file(const char *path, char **kept_ret, struct npt_error *err);
 
-/* For one thread; sees what was committed before each call. The store must outlive it. */
+/* For one thread; sees what was committed before each call. The store must outlive it. What it
+ * reads of a server fails with -EAGAIN, -EACCES or -ENOSPC when that does not answer or does not
+ * want to. */
 int npt_store_open_reader(struct npt_store *store, struct npt_store_reader **reader_ret,
 			  struct npt_error *err);
 void npt_store_reader_free(struct npt_store_reader *reader);

@@ -326,6 +326,12 @@ static void set_request(struct transfer *transfer, struct curl_slist *headers)
 	(void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+	if (request->user) {
+		(void)curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		(void)curl_easy_setopt(curl, CURLOPT_USERNAME, request->user);
+		(void)curl_easy_setopt(curl, CURLOPT_PASSWORD,
+				       request->password ? request->password : "");
+	}
 	if (request->accept_gzip)
 		(void)curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
 }

@@ -37,6 +37,8 @@ struct npt_http_request {
 	const char *method; /* "GET", "POST", "PATCH", "DELETE" */
 	const char *url;    /* https://...; http:// only to 127.0.0.1, [::1] or localhost */
 	const char *bearer; /* NULL: no Authorization header */
+	const char *user;   /* of Basic authentication, with password; NULL: none */
+	const char *password;
 	const char *content_type;
 	const char *accept;
 	const char *const *headers; /* further ones, "Name: value", NULL at the end; or NULL */

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""npt-aggregator with certificates and an API server's reviews around it."""
+"""The real npt-aggregator, and a real clickhouse-server, for all tests of the folder."""
+import itertools
 import os
 import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
+sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "../../support")]
+import clickhouse as clickhouse_server  # noqa: E402
 from world import Aggregator, Reviews, openssl  # noqa: E402
+
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +48,24 @@ def aggregator_idle(tmp_path, reviews, certificate):
 @pytest.fixture
 def aggregator(aggregator_idle):
     return aggregator_idle.start()
+
+
+@pytest.fixture(scope="session")
+def clickhouse_once(tmp_path_factory):
+    if not clickhouse_server.is_installed():
+        pytest.skip("no clickhouse-server: tests/peers/deps_clickhouse installs it")
+    made = clickhouse_server.Server(tmp_path_factory.mktemp("clickhouse")).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def clickhouse(clickhouse_once):
+    """The server, as it should be, with the name of a database that is not there yet."""
+    clickhouse_once.database = f"npt_{next(NUMBERS)}"
+    yield clickhouse_once
+    if clickhouse_once.child:
+        clickhouse_once.resume()
+        clickhouse_once.sql(f"DROP DATABASE IF EXISTS {clickhouse_once.database}")
+    else:
+        clickhouse_once.start()

@@ -5,23 +5,13 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import PROGRAM, edge, field, ingest_token, metric, packed, seeded, window  # noqa: E402
-
-
-def total(report, *path):
-    """The sum over all edges of one number in them."""
-    result = 0
-    for one in report["edges"]:
-        for key in path:
-            one = one.get(key, {})
-        result += one or 0
-    return result
+from world import (PROGRAM, edge, field, ingest_token, metric, packed, seeded, total,  # noqa: E402
+                   window)
 
 
 # --- ingest ---
@@ -89,48 +79,6 @@ def test_names_of_the_task_come_from_the_token_not_from_the_agent(aggregator):
     assert aggregator.post(window(), ingest_token(name="slow-reviews"))[0] == 200
     assert aggregator.sql("SELECT namespace, name, uid FROM tasks") == [
         {"namespace": "shop", "name": "slow-reviews", "uid": "task-1"}]
-
-
-def test_nothing_acknowledged_is_lost_and_nothing_doubled_when_it_is_killed(aggregator):
-    """Agents post, repeat what was not acknowledged, and the process dies again and again."""
-    random = seeded()
-    port, acknowledged, sent, done = aggregator.port, {}, {}, threading.Event()
-
-    def agent(number):
-        pod = f"pod-{number}"
-        for sequence in range(1, 61):
-            size = random.randrange(1, 10000)
-            sent[pod, sequence] = size
-            body = window(pod=pod, sequence=sequence, edges=[edge(sent=size), edge(2, sent=1)])
-            while not done.is_set():
-                status, text, _ = aggregator.post(body)
-                if status == 200:
-                    acknowledged[pod, sequence] = text
-                    break
-                assert status in (0, 503), text
-                time.sleep(0.01)
-
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        agents = [pool.submit(agent, number) for number in range(4)]
-        try:
-            for _ in range(6):
-                time.sleep(random.uniform(0.2, 0.6))
-                aggregator.kill()
-                aggregator.start(port=port)
-            for one in agents:
-                one.result(120)
-        finally:
-            done.set()
-    assert len(acknowledged) == 240
-    repeated = sum('"stored":false' in text for text in acknowledged.values())
-    print(f"{repeated} windows were stored although their first answer was lost")
-    rows = aggregator.sql("SELECT pod_uid, sequence, sum(sent_bytes) AS n, count(*) AS rows"
-                          " FROM measurements GROUP BY pod_uid, sequence")
-    assert {(row["pod_uid"], row["sequence"]): row["n"] - 1 for row in rows} == sent
-    assert all(row["rows"] == 2 for row in rows)
-    assert aggregator.sql("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
-    status, report = aggregator.get("/v1/tasks/task-1")
-    assert status == 200 and total(report, "sent", "bytes") == sum(sent.values()) + 240
 
 
 def test_a_damaged_store_is_kept_aside_with_a_word_and_ingest_goes_on(aggregator):
@@ -457,3 +405,9 @@ def test_help_names_every_option():
     assert done.returncode == 0
     for option in ("--listen", "--tls-cert", "--tls-key", "--ingest-key", "--store", "--kubeconfig"):
         assert option in done.stdout
+
+
+def test_reading_without_a_token_is_switched_on_by_no_other_option(aggregator_idle):
+    aggregator_idle.start("--otlp-endpoint", "http://127.0.0.1:1", "--otlp-interval", "1s",
+                          "--metrics-keep", "1m", "--metrics-max-series", "10")
+    assert aggregator_idle.curl("/v1/tasks")[0] == 401

@@ -175,6 +175,12 @@ class Aggregator:
         self.child = None
         self.port = self.metrics_port = 0
 
+    def use_clickhouse(self, server, database, port=None):
+        """Instead of the file."""
+        self.arguments[self.arguments.index("--store") + 1] = server.url(database, port)
+        self.arguments += ["--store-password-file", server.password_file]
+        self.store = None
+
     def start(self, *more, port=None):
         arguments = list(self.arguments)
         if port:
@@ -230,6 +236,16 @@ class Aggregator:
         done = subprocess.run(["sqlite3", "-json", str(self.store), query], capture_output=True,
                               text=True, timeout=60, check=True)
         return json.loads(done.stdout or "[]")
+
+
+def total(report, *path):
+    """The sum over all edges of one number in them."""
+    result = 0
+    for one in report["edges"]:
+        for key in path:
+            one = one.get(key, {})
+        result += one or 0
+    return result
 
 
 def seeded():

@@ -174,6 +174,42 @@ static void plain_http_is_for_loopback_only(void)
 	npt_http_client_free(client);
 }
 
+/* .invalid is a name that nobody has: it is asked for, and not found. */
+static void plain_http_to_others_is_spoken_if_asked_for(void)
+{
+	struct npt_http_client_options options = { .plain_anywhere = true };
+	npt_auto(npt_http_client_free) struct npt_http_client *client = NULL;
+	struct npt_http_request request = { .method = "GET", .url = "http://npt.invalid:1/" };
+	struct npt_http_response response;
+	int r;
+
+	NPT_CHECK_INT(npt_http_client_new(&options, &client, NULL), 0);
+	r = npt_http_perform(client, &request, &response, NULL);
+	NPT_CHECK(r < 0 && r != -EINVAL);
+	request.url = "ftp://127.0.0.1:1/";
+	r = npt_http_perform(client, &request, &response, NULL);
+	NPT_CHECK(r < 0);
+}
+
+static void a_user_is_sent_with_a_password(void)
+{
+	static const char *const answers[] = { OK(0), OK(0), NULL };
+	struct server server = { 0 };
+	struct npt_http_client *client = new_client();
+	npt_auto(npt_http_response_done) struct npt_http_response first = { 0 }, second = { 0 };
+	struct npt_http_request request = { .method = "POST", .user = "npt", .password = "a:b" };
+
+	start(&server, answers);
+	request.url = server.url;
+	NPT_CHECK_INT(npt_http_perform(client, &request, &first, NULL), 0);
+	NPT_CHECK(strstr(server.request, "Authorization: Basic bnB0OmE6Yg==\r\n"));
+	request.user = NULL;
+	NPT_CHECK_INT(npt_http_perform(client, &request, &second, NULL), 0);
+	NPT_CHECK(!strstr(server.request, "Authorization"));
+	npt_http_client_free(client);
+	stop(&server);
+}
+
 static void a_token_cannot_bring_a_header(void)
 {
 	static const char *const bearers[] = { "a\r\nX: 1", "a b", "a\n", "\xff" };
@@ -426,6 +462,8 @@ static void everything_but_unreserved_characters_is_escaped(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(a_request_is_sent_as_said_and_the_connection_kept),
 	NPT_TEST(plain_http_is_for_loopback_only),
+	NPT_TEST(plain_http_to_others_is_spoken_if_asked_for),
+	NPT_TEST(a_user_is_sent_with_a_password),
 	NPT_TEST(a_token_cannot_bring_a_header),
 	NPT_TEST(an_answer_has_a_limit),
 	NPT_TEST(a_stream_comes_in_pieces_and_has_limits),
