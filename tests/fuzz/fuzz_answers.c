@@ -3,8 +3,8 @@
  * What receivers of exports answer: OTLP's two messages, a gRPC body and its trailers, and the ids
  * that a SkyWalking server gives. The first byte chooses.
  */
-#include <assert.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +17,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
 static void answer_of_otlp(const uint8_t *data, size_t size)
 {
 	struct npt_otlp_answer answer;
 	char words[256];
 
 	if (npt_otlp_decode_answer(data, size, &answer, NULL) == 0)
-		assert(strlen(answer.message) < sizeof(answer.message));
+		must(strlen(answer.message) < sizeof(answer.message));
 	npt_otlp_decode_status(data, size, words, sizeof(words));
-	assert(strlen(words) < sizeof(words));
+	must(strlen(words) < sizeof(words));
 }
 
 static void answer_of_grpc(const uint8_t *data, size_t size)
@@ -35,9 +41,9 @@ static void answer_of_grpc(const uint8_t *data, size_t size)
 	size_t message_bytes = 0;
 
 	if (npt_grpc_unframe(data, size, &message, &message_bytes, NULL) == 0)
-		assert(message_bytes + 5 == size && message == data + 5);
+		must(message_bytes + 5 == size && message == data + 5);
 	npt_grpc_take_header(&answer, (const char *)data, size);
-	assert(strlen(answer.message) < sizeof(answer.message) && answer.status < 256);
+	must(strlen(answer.message) < sizeof(answer.message) && answer.status < 256);
 }
 
 /* The process that the corpus names is known, so that its id can be taken. */
@@ -55,7 +61,7 @@ static void ids_of_skywalking(const uint8_t *data, size_t size)
 	series.labels.texts[NPT_LABEL_PROCESS] = "x";
 	process = npt_sw_process_of(processes, &series, false, 1);
 	(void)npt_sw_processes_take_ids(processes, data, size, 1, NULL);
-	assert(process && strlen(process->id) < NPT_SW_ID_BYTES);
+	must(process && strlen(process->id) < NPT_SW_ID_BYTES);
 }
 
 static void lines_of_headers(const uint8_t *data, size_t size)
@@ -65,7 +71,7 @@ static void lines_of_headers(const uint8_t *data, size_t size)
 	if (npt_headers_parse(npt_strndup((const char *)data, size), &headers, NULL) < 0)
 		return;
 	for (size_t i = 0; headers.lines[i]; i++)
-		assert(!strpbrk(headers.lines[i], "\r\n") && strchr(headers.lines[i], ':'));
+		must(!strpbrk(headers.lines[i], "\r\n") && strchr(headers.lines[i], ':'));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
