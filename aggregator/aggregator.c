@@ -13,11 +13,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "aggregator/api.h"
+#include "aggregator/api/api.h"
 #include "aggregator/exports/prometheus.h"
 #include "aggregator/ingest.h"
-#include "aggregator/live.h"
-#include "aggregator/store.h"
+#include "aggregator/api/live.h"
+#include "aggregator/store/store.h"
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 #include "lib/kube/config.h"

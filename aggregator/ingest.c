@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "aggregator/answer.h"
+#include "aggregator/api/answer.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"

@@ -9,7 +9,7 @@
  */
 #include <stdint.h>
 
-#include "aggregator/store.h"
+#include "aggregator/store/store.h"
 #include "lib/core/error.h"
 #include "lib/net/server.h"
 

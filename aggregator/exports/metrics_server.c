@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "aggregator/access.h"
-#include "aggregator/answer.h"
+#include "aggregator/api/access.h"
+#include "aggregator/api/answer.h"
 #include "aggregator/exports/prometheus.h"
 #include "aggregator/exports/series.h"
 #include "lib/core/alloc.h"

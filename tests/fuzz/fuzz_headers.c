@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregator/session.h"
+#include "aggregator/api/session.h"
 #include "lib/core/alloc.h"
 #include "lib/core/cleanup.h"
 #include "lib/net/headers.h"

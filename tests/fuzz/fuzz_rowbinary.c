@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregator/rowbinary.h"
+#include "aggregator/store/rowbinary.h"
 #include "lib/core/alloc.h"
 #include "lib/core/cleanup.h"
 

@@ -12,7 +12,7 @@
 
 #include <sqlite3.h>
 
-#include "aggregator/clickhouse.h"
+#include "aggregator/store/clickhouse.h"
 #include "lib/core/alloc.h"
 #include "lib/model/report_merge.h"
 #include "tests/support/test.h"

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "aggregator/store.h"
+#include "aggregator/store/store.h"
 
 struct npt_test_store {
 	char directory[64];

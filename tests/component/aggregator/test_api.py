@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from world import PROGRAM, ROOT, edge, field, ingest_token, metric, seeded, window  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-OPENAPI = ROOT / "aggregator/openapi.json"
+OPENAPI = ROOT / "aggregator/api/openapi.json"
 START = 1767225600000  # of windows, plus a second each (world.window)
 RESPONSE, RTT = 6, 2
 CLIENT, SERVER = 1, 2
