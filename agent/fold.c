@@ -276,11 +276,12 @@ bool npt_fold_speech(struct npt_bpf_speech *seen, const struct npt_bpf_speech *n
 	delta->connections.open = open > 0 ? (uint64_t)open : 0;
 	delta->connections.moved_in = advance(&seen->moved_in, now->moved_in);
 	delta->connections.moved_out = advance(&seen->moved_out, now->moved_out);
+	delta->connections.kernel_tls = advance(&seen->kernel_tls, now->kernel_tls);
 	delta->tls_calls.writes = advance(&seen->tls_writes, now->tls_writes);
 	delta->tls_calls.written_bytes = advance(&seen->tls_written_bytes, now->tls_written_bytes);
 	delta->tls_calls.reads = advance(&seen->tls_reads, now->tls_reads);
 	delta->tls_calls.read_bytes = advance(&seen->tls_read_bytes, now->tls_read_bytes);
 	return renamed || open > 0 || delta->connections.moved_in > 0 ||
-	       delta->connections.moved_out > 0 || delta->tls_calls.writes > 0 ||
-	       delta->tls_calls.reads > 0;
+	       delta->connections.moved_out > 0 || delta->connections.kernel_tls > 0 ||
+	       delta->tls_calls.writes > 0 || delta->tls_calls.reads > 0;
 }

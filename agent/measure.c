@@ -67,9 +67,7 @@ static const char *why_no_tls(const struct npt_measure *measure)
 		return NULL;
 	if (!measure->options.protocol)
 		return "layer Protocol is off";
-	return npt_probe_abilities(measure->probe)->messages
-		       ? "the kernel lacks uprobe.multi (6.6+)"
-		       : "the kernel lacks bpf_dynptr_from_skb for tracing (6.12+)";
+	return npt_sources_no_tls(npt_probe_abilities(measure->probe));
 }
 
 static int load(struct npt_measure *measure, struct npt_error *err)

@@ -12,8 +12,9 @@
 #include "lib/core/cleanup.h"
 #include "lib/core/parse.h"
 
-#define HINT   "; see npt-agent run --help"
-#define LAYERS "Base,Operations,Protocol,TLS"
+#define HINT          "; see npt-agent run --help"
+#define SERVE_DEFAULT "127.0.0.1:8444"
+#define LAYERS        "Base,Operations,Protocol,TLS"
 
 const char npt_run_help[] =
 	"Usage: npt-agent run TARGET [OPTIONS]\n"
@@ -38,6 +39,10 @@ const char npt_run_help[] =
 	"  --interval TIME    length of a window, 1s to 60s; default 5s\n"
 	"  --layers A,B       Base, Operations, Protocol, TLS; default Base,Operations,Protocol\n"
 	"  --output FORMAT    table (live) or json (a Window a line, at the end a Report)\n"
+	"  --serve[=ADDRESS:PORT]  serves the results by HTTP while it measures, and then until\n"
+	"                     Ctrl-C: the API of npt-aggregator; default 127.0.0.1:8444, a "
+	"loopback\n"
+	"                     address in any case, since whoever can connect reads\n"
 	"  --budget-cpu N     millicores that measuring may cost, its hooks included; default 200, "
 	"0: "
 	"any\n"
@@ -140,6 +145,7 @@ enum option_id {
 	OPTION_OUTPUT,
 	OPTION_BUDGET_CPU,
 	OPTION_BUDGET_MEMORY,
+	OPTION_SERVE,
 	OPTION_NO_TRAMPOLINES,
 	OPTION_LOG_LEVEL,
 };
@@ -153,6 +159,7 @@ static const struct option long_options[] = {
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ "layers", required_argument, NULL, OPTION_LAYERS },
 	{ "output", required_argument, NULL, OPTION_OUTPUT },
+	{ "serve", optional_argument, NULL, OPTION_SERVE },
 	{ "budget-cpu", required_argument, NULL, OPTION_BUDGET_CPU },
 	{ "budget-memory", required_argument, NULL, OPTION_BUDGET_MEMORY },
 	{ "no-trampolines", no_argument, NULL, OPTION_NO_TRAMPOLINES },
@@ -194,6 +201,9 @@ static int take_option(int id, char *value, struct npt_run_options *options, uns
 		return parse_number("--budget-cpu", value, &options->budget_cpu_millicores, err);
 	case OPTION_BUDGET_MEMORY:
 		return parse_number("--budget-memory", value, &options->budget_memory_mib, err);
+	case OPTION_SERVE:
+		options->serve = value ? value : SERVE_DEFAULT;
+		return 0;
 	case OPTION_NO_TRAMPOLINES:
 		options->no_trampolines = true;
 		return 0;

@@ -30,6 +30,7 @@ struct npt_run_options {
 	uint32_t budget_cpu_millicores; /* 0: none */
 	uint32_t budget_memory_mib;     /* 0: none */
 	enum npt_run_output output;
+	const char *serve; /* a loopback ADDRESS:PORT that results are served at; NULL: not */
 	const char *log_level;
 	bool help;
 };

@@ -15,10 +15,10 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include "agent/local_service.h"
 #include "agent/measure.h"
 #include "agent/recording.h"
 #include "agent/table.h"
-#include "agent/table_details.h"
 #include "agent/target.h"
 #include "lib/core/alloc.h"
 #include "lib/core/buffer.h"
@@ -26,6 +26,7 @@
 #include "lib/core/log.h"
 #include "lib/model/finding.h"
 #include "lib/model/hops.h"
+#include "lib/model/report_details.h"
 #include "lib/net/digest.h"
 
 #define TABLE_BYTES_MAX (1024 * 1024)
@@ -37,6 +38,7 @@ struct run {
 	struct npt_target_set target;
 	struct npt_measure *measure;
 	struct npt_recording *recording;
+	struct npt_local_service *service; /* NULL: results are not served */
 	uint32_t scope;
 	int signal_fd;
 	uint64_t started_ns;
@@ -46,6 +48,7 @@ struct run {
 	bool command_ended;
 	bool target_gone;
 	bool stop;
+	bool stop_serving;
 };
 
 static void tell(void *context, uint32_t scope, uint32_t slot, const struct npt_edge *delta)
@@ -60,7 +63,6 @@ static void print_json(struct run *run, struct npt_report *report)
 {
 	npt_auto_free char *line = NULL;
 
-	npt_measure_describe(run->measure, run->scope, report);
 	npt_hops_link(report);
 	npt_findings_set(report);
 	line = npt_report_to_json(report);
@@ -77,7 +79,7 @@ static struct npt_table_size live_size(size_t edges)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_row > 8)
 		size.rows = window.ws_row - 6u;
 	if (size.rows > edges)
-		size.details = (size.rows - edges) / NPT_TABLE_BLOCK_LINES;
+		size.details = (size.rows - edges) / NPT_EDGE_DETAILS_LINES;
 	return size;
 }
 
@@ -125,6 +127,11 @@ static void cut_window(struct run *run)
 		npt_recording_cut(run->recording, now);
 
 	run->next_cut_unix_ms = next_cut(run, now);
+	if (run->options->output == NPT_RUN_TABLE && !run->service)
+		return;
+	npt_measure_describe(run->measure, run->scope, window);
+	if (run->service)
+		npt_local_service_push(run->service, window);
 	if (run->options->output == NPT_RUN_JSON)
 		print_json(run, window);
 }
@@ -169,6 +176,8 @@ static void take_signal(struct run *run)
 	if (read(run->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
 	if (info.ssi_signo != SIGCHLD) {
+		/* Ctrl-C ends the measurement first, and what it found can be looked at. */
+		run->stop_serving = run->stop || info.ssi_signo == SIGTERM;
 		run->stop = true;
 		return;
 	}
@@ -239,13 +248,32 @@ static int finish(struct run *run, struct npt_error *err)
 	if (r < 0)
 		return r;
 	cut_window(run);
-	if (run->options->output == NPT_RUN_JSON)
+	if (run->options->output == NPT_RUN_JSON) {
+		npt_measure_describe(run->measure, run->scope, npt_recording_total(run->recording));
 		print_json(run, npt_recording_total(run->recording));
-	else
+	} else {
 		print_table(run, true);
+	}
 	if (run->target_gone)
 		return npt_error_set(err, ESRCH, "the target ended before the time was up");
 	return 0;
+}
+
+/* The measurement is over; its results are there until somebody has seen enough. */
+static void serve_on(struct run *run)
+{
+	struct pollfd signals = { .fd = run->signal_fd, .events = POLLIN };
+
+	if (!run->service)
+		return;
+	npt_local_service_drain(run->service);
+	if (!run->stop_serving)
+		fprintf(stderr, "npt-agent: results at %s until Ctrl-C\n",
+			npt_local_service_url(run->service));
+	while (!run->stop_serving) {
+		if (poll(&signals, 1, -1) > 0)
+			take_signal(run);
+	}
 }
 
 static int open_signals(struct run *run, struct npt_error *err)
@@ -271,6 +299,18 @@ static struct npt_recording *new_recording(void)
 
 	npt_random_id(head->instance);
 	return npt_recording_new(head, npt_clock_unix_ms());
+}
+
+static int start_service(struct run *run, struct npt_error *err)
+{
+	int r;
+
+	if (!run->options->serve)
+		return 0;
+	r = npt_local_service_start(run->options->serve, &run->service, err);
+	if (r == 0)
+		fprintf(stderr, "npt-agent: serving %s\n", npt_local_service_url(run->service));
+	return r;
 }
 
 static int start(struct run *run, struct npt_error *err)
@@ -332,6 +372,8 @@ int npt_run(const struct npt_run_options *options, struct npt_error *err)
 	int r = open_signals(&run, err);
 
 	if (r >= 0)
+		r = start_service(&run, err);
+	if (r >= 0)
 		r = start(&run, err);
 	if (r >= 0) {
 		npt_log_info("measuring", "interval_ms", npt_log_u64(options->interval_ms));
@@ -339,7 +381,10 @@ int npt_run(const struct npt_run_options *options, struct npt_error *err)
 	}
 	if (r >= 0)
 		r = finish(&run, err);
+	if (r >= 0)
+		serve_on(&run);
 	end_command(&run);
+	npt_local_service_free(run.service);
 	npt_recording_free(run.recording);
 	npt_measure_free(run.measure);
 	npt_target_done(&run.target);

@@ -17,6 +17,7 @@
 #include <sys/utsname.h>
 
 #include "agent/assignment.h"
+#include "agent/capabilities.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
@@ -48,6 +49,7 @@ struct service {
 	struct npt_assigned *assigned[NPT_CHANNEL_ASSIGNMENTS_MAX];
 	size_t assigned_count;
 	char instance[NPT_UID_BYTES];
+	struct npt_capabilities capabilities;
 	uint64_t refused_frames;
 	uint64_t next_find_ns;
 	uint64_t early_ns; /* one more look, soon after something new is wanted; 0: none */
@@ -135,10 +137,8 @@ static void say_hello(struct service *service)
 	(void)snprintf(hello->instance, sizeof(hello->instance), "%s", service->instance);
 	(void)snprintf(hello->version, sizeof(hello->version), "%s", NPT_VERSION);
 	(void)snprintf(hello->kernel, sizeof(hello->kernel), "%s", system.release);
-	hello->layers[NPT_LAYER_BASE] = true;
-	hello->layers[NPT_LAYER_OPERATIONS] = true;
-	hello->layers[NPT_LAYER_PROTOCOL] = true;
-	hello->layers[NPT_LAYER_TLS] = true;
+	memcpy(hello->layers, service->capabilities.layers, sizeof(hello->layers));
+	memcpy(hello->unavailable, service->capabilities.unavailable, sizeof(hello->unavailable));
 	describe_all(service, hello);
 	send_message(service, hello);
 }
@@ -474,6 +474,8 @@ int npt_service_run(const struct npt_service_options *options, struct npt_error 
 	service->signal_fd = -1;
 	npt_random_id(service->instance);
 	r = open_signals(service, err);
+	if (r >= 0)
+		npt_capabilities_find(&service->capabilities);
 	if (r >= 0)
 		r = start(service, err);
 	if (r >= 0) {

@@ -27,6 +27,12 @@ void npt_sources_set_quality(const struct npt_probe_abilities *can, const struct
 	metrics[NPT_METRIC_UNREAD].quality = operations && can->data_ready ? exact : none;
 }
 
+const char *npt_sources_no_tls(const struct npt_probe_abilities *can)
+{
+	return can->messages ? "the kernel lacks uprobe.multi (6.6+)"
+			     : "the kernel lacks bpf_dynptr_from_skb for tracing (6.12+)";
+}
+
 static void describe_operations(const struct npt_probe_abilities *can,
 				const struct npt_layers *layers, struct npt_report *report)
 {

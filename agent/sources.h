@@ -23,6 +23,8 @@ struct npt_layers {
 /* Quality of an edge's times. */
 void npt_sources_set_quality(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			     struct npt_edge *edge);
+/* Why calls of TLS libraries are not seen, where they are not. */
+const char *npt_sources_no_tls(const struct npt_probe_abilities *can);
 /* Fills sources and unavailable of a window or report. */
 void npt_sources_describe(const struct npt_probe_abilities *can, const struct npt_layers *layers,
 			  struct npt_report *report);

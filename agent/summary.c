@@ -55,6 +55,7 @@ static void summarize_edge(const struct npt_edge *edge, struct npt_edge_summary 
 	out->label = edge->label;
 	memcpy(out->protocol, npt_edge_protocol(edge), sizeof(out->protocol));
 	out->protocol_confidence_permille = npt_edge_protocol_confidence_permille(edge);
+	out->protocol_by_hop = npt_edge_is_named_by_hop(edge);
 	out->tls = edge->tls;
 	memcpy(out->tls_version, edge->tls_facts.version, sizeof(out->tls_version));
 	memcpy(out->sni, edge->tls_facts.sni, sizeof(out->sni));

@@ -10,46 +10,17 @@
 #include <unistd.h>
 
 #include "agent/proc.h"
-#include "agent/tls_attachment.h"
-#include "agent/tls_programs.h"
+#include "agent/tls_calls_private.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
 
 #define FILES_MAX       1024
-#define RECORDS_MAX     4096 /* of processes, those that ended included */
 #define DESCRIPTORS_MAX 8192
 #define LOOK_MIN_NS     (2 * NPT_NS_PER_MS)
 #define LOOK_MAX_NS     (5 * NPT_NS_PER_SECOND)
 #define TOO_MANY        "more processes use TLS than are probed at a time"
 #define ENDED           "it ended before probes could be set, which takes some 10 ms"
-#define NOT_LOOKED_AT   "it was not looked at: more processes than are kept, or its event was lost"
-#define NO_LIBRARY      "no TLS library was found in the files that the process has mapped"
-
-struct process {
-	uint32_t pid;
-	uint32_t scope;
-	uint64_t start_ns;
-	uint64_t look_at_ns; /* CLOCK_MONOTONIC: not before */
-	uint64_t look_period_ns;
-	bool put_off;                           /* a look is due then */
-	bool detached;                          /* ended, or its scope did */
-	char why[NPT_TEXT_BYTES];               /* why it could not be looked at; "" if it was */
-	struct npt_tls_attachment *attachments; /* up to NPT_TLS_PROCESS_LIBRARIES */
-	size_t count;
-};
-
-struct npt_tls_calls {
-	struct npt_probe *probe;
-	struct npt_tls_file_cache *files;
-	struct npt_tls_attacher *attacher;
-	struct npt_tls_programs *programs;
-	uint64_t due_ns; /* the next look that was put off; 0: none */
-	struct process *processes[RECORDS_MAX];
-	size_t count;
-	size_t probed;                                         /* with at least one link */
-	struct npt_tls_found found[NPT_TLS_PROCESS_LIBRARIES]; /* of the process at hand */
-};
 
 /* Links are descriptors; the limit that programs start with is for a few. */
 static void raise_descriptors(void)
@@ -74,13 +45,14 @@ struct npt_tls_calls *npt_tls_calls_new(struct npt_probe *probe)
 	return calls;
 }
 
-static void free_process(struct process *process)
+static void free_process(struct npt_tls_calls *calls, struct npt_tls_process *process)
 {
+	npt_probe_forget_tls_unassigned(calls->probe, process->pid, process->start_ns);
 	free(process->attachments);
 	free(process);
 }
 
-static bool is_probed(const struct process *process)
+static bool is_probed(const struct npt_tls_process *process)
 {
 	for (size_t i = 0; i < process->count; i++) {
 		if (process->attachments[i].links_count > 0)
@@ -89,7 +61,7 @@ static bool is_probed(const struct process *process)
 	return false;
 }
 
-static void detach(struct npt_tls_calls *calls, struct process *process)
+static void detach(struct npt_tls_calls *calls, struct npt_tls_process *process)
 {
 	if (is_probed(process))
 		calls->probed--;
@@ -104,7 +76,7 @@ void npt_tls_calls_free(struct npt_tls_calls *calls)
 		return;
 	for (size_t i = 0; i < calls->count; i++) {
 		detach(calls, calls->processes[i]);
-		free_process(calls->processes[i]);
+		free_process(calls, calls->processes[i]);
 	}
 	npt_tls_attacher_free(calls->attacher);
 	npt_tls_programs_free(calls->programs);
@@ -112,37 +84,48 @@ void npt_tls_calls_free(struct npt_tls_calls *calls)
 	free(calls);
 }
 
-static struct process *find(const struct npt_tls_calls *calls, uint32_t pid, uint64_t start_ns)
+struct npt_tls_process *npt_tls_calls_find(const struct npt_tls_calls *calls, uint32_t pid,
+					   uint64_t start_ns)
 {
-	for (size_t i = calls->count; i > 0; i--) { /* the newest is the likeliest */
-		struct process *process = calls->processes[i - 1];
+	struct npt_tls_process *process = calls->buckets[pid % NPT_TLS_BUCKETS];
 
-		if (process->pid == pid && process->start_ns == start_ns)
-			return process;
-	}
-	return NULL;
+	while (process && (process->pid != pid || process->start_ns != start_ns))
+		process = process->next;
+	return process;
+}
+
+static void forget(struct npt_tls_calls *calls, size_t index)
+{
+	struct npt_tls_process *process = calls->processes[index];
+	struct npt_tls_process **link = &calls->buckets[process->pid % NPT_TLS_BUCKETS];
+
+	while (*link != process)
+		link = &(*link)->next;
+	*link = process->next;
+	free_process(calls, process);
+	memmove(&calls->processes[index], &calls->processes[index + 1],
+		(calls->count - index - 1) * sizeof(struct npt_tls_process *));
+	calls->count--;
 }
 
 /* The oldest one that is not probed any more makes room. */
 static bool make_room(struct npt_tls_calls *calls)
 {
-	if (calls->count < RECORDS_MAX)
+	if (calls->count < NPT_TLS_RECORDS_MAX)
 		return true;
 	for (size_t i = 0; i < calls->count; i++) {
 		if (!calls->processes[i]->detached)
 			continue;
-		free_process(calls->processes[i]);
-		memmove(&calls->processes[i], &calls->processes[i + 1],
-			(calls->count - i - 1) * sizeof(struct process *));
-		calls->count--;
+		forget(calls, i);
 		return true;
 	}
 	return false;
 }
 
-static struct process *add(struct npt_tls_calls *calls, const struct npt_bpf_tls_process *told)
+static struct npt_tls_process *add(struct npt_tls_calls *calls,
+				   const struct npt_bpf_tls_process *told)
 {
-	struct process *process;
+	struct npt_tls_process *process;
 
 	if (!make_room(calls))
 		return NULL;
@@ -151,11 +134,13 @@ static struct process *add(struct npt_tls_calls *calls, const struct npt_bpf_tls
 	process->start_ns = told->start_ns;
 	process->scope = told->scope;
 	process->look_period_ns = LOOK_MIN_NS;
+	process->next = calls->buckets[told->pid % NPT_TLS_BUCKETS];
+	calls->buckets[told->pid % NPT_TLS_BUCKETS] = process;
 	calls->processes[calls->count++] = process;
 	return process;
 }
 
-static struct npt_tls_attachment *attachment_of(struct process *process,
+static struct npt_tls_attachment *attachment_of(struct npt_tls_process *process,
 						const struct npt_tls_found *found)
 {
 	for (size_t i = 0; i < process->count; i++) {
@@ -166,7 +151,7 @@ static struct npt_tls_attachment *attachment_of(struct process *process,
 }
 
 /* Those that the process has no more: unmapped, or it is another program since an execve(). */
-static bool drop_unseen(struct npt_tls_calls *calls, struct process *process)
+static bool drop_unseen(struct npt_tls_calls *calls, struct npt_tls_process *process)
 {
 	size_t kept = 0, before = process->count;
 
@@ -180,7 +165,7 @@ static bool drop_unseen(struct npt_tls_calls *calls, struct process *process)
 	return kept < before;
 }
 
-static void attach(struct npt_tls_calls *calls, struct process *process,
+static void attach(struct npt_tls_calls *calls, struct npt_tls_process *process,
 		   const struct npt_tls_found *found, bool early)
 {
 	bool room = calls->probed < NPT_TLS_PROCESSES_MAX || is_probed(process);
@@ -198,7 +183,7 @@ static void attach(struct npt_tls_calls *calls, struct process *process,
 }
 
 /* What is said of files then is said of a process that is not there any more. */
-static void say_ended(struct process *process)
+static void say_ended(struct npt_tls_process *process)
 {
 	for (size_t i = 0; i < process->count; i++) {
 		struct npt_tls_attachment *attachment = &process->attachments[i];
@@ -211,7 +196,7 @@ static void say_ended(struct process *process)
 }
 
 /* True if something is not as it was at the last look. */
-static bool compare(struct npt_tls_calls *calls, struct process *process, size_t count)
+static bool compare(struct npt_tls_calls *calls, struct npt_tls_process *process, size_t count)
 {
 	bool changed = false, probed = is_probed(process);
 
@@ -235,7 +220,7 @@ static bool compare(struct npt_tls_calls *calls, struct process *process, size_t
 	return changed;
 }
 
-static void look(struct npt_tls_calls *calls, struct process *process)
+static void look(struct npt_tls_calls *calls, struct npt_tls_process *process)
 {
 	struct npt_error err = NPT_ERROR_NONE;
 	uint64_t now_ns = npt_clock_monotonic_ns();
@@ -263,7 +248,7 @@ static void look(struct npt_tls_calls *calls, struct process *process)
 }
 
 /* It has mapped nothing of its new program yet: what that had the last time is probed. */
-static void begin_program(struct npt_tls_calls *calls, struct process *process)
+static void begin_program(struct npt_tls_calls *calls, struct npt_tls_process *process)
 {
 	const struct npt_tls_found *found;
 	size_t count;
@@ -283,7 +268,7 @@ static void begin_program(struct npt_tls_calls *calls, struct process *process)
 	process->look_at_ns = 0;
 }
 
-static void put_off(struct npt_tls_calls *calls, struct process *process)
+static void put_off(struct npt_tls_calls *calls, struct npt_tls_process *process)
 {
 	process->put_off = true;
 	if (!calls->due_ns || process->look_at_ns < calls->due_ns)
@@ -293,7 +278,7 @@ static void put_off(struct npt_tls_calls *calls, struct process *process)
 static void take(void *context, const struct npt_bpf_tls_process *told)
 {
 	struct npt_tls_calls *calls = context;
-	struct process *process = find(calls, told->pid, told->start_ns);
+	struct npt_tls_process *process = npt_tls_calls_find(calls, told->pid, told->start_ns);
 
 	if (!process)
 		process = add(calls, told);
@@ -317,7 +302,7 @@ static void look_at_due(struct npt_tls_calls *calls)
 		return;
 	calls->due_ns = 0;
 	for (size_t i = 0; i < calls->count; i++) {
-		struct process *process = calls->processes[i];
+		struct npt_tls_process *process = calls->processes[i];
 
 		if (!process->put_off || process->detached)
 			continue;
@@ -343,7 +328,7 @@ void npt_tls_calls_tick(struct npt_tls_calls *calls)
 {
 	npt_tls_calls_attend(calls);
 	for (size_t i = 0; i < calls->count; i++) {
-		struct process *process = calls->processes[i];
+		struct npt_tls_process *process = calls->processes[i];
 
 		if (!process->detached && kill((pid_t)process->pid, 0) < 0 && errno == ESRCH)
 			detach(calls, process);
@@ -354,56 +339,17 @@ void npt_tls_calls_end_scope(struct npt_tls_calls *calls, uint32_t scope)
 {
 	npt_tls_calls_attend(calls); /* nobody is told later and probed again */
 	for (size_t i = 0; i < calls->count; i++) {
-		struct process *process = calls->processes[i];
+		struct npt_tls_process *process = calls->processes[i];
 
 		if (process->scope == scope && !process->detached)
 			detach(calls, process);
 	}
 }
 
-static void add_line(struct npt_report *report, const struct npt_edge *edge,
-		     const struct npt_tls_attachment *attachment)
-{
-	struct npt_tls_use *use = npt_report_add_tls(report);
-
-	if (!use)
-		return;
-	use->pid = edge->process.pid;
-	use->start_ns = edge->process.start_ns;
-	memcpy(use->process, edge->process.name, sizeof(use->process));
-	(void)snprintf(use->library, sizeof(use->library), "%s",
-		       npt_tls_kind_name(attachment->kind));
-	(void)snprintf(use->version, sizeof(use->version), "%s", attachment->version);
-	memcpy(use->how, attachment->how, sizeof(use->how));
-	use->coverage = attachment->coverage;
-	memcpy(use->why, attachment->why, sizeof(use->why));
-}
-
-static bool is_told(const struct npt_report *report, const struct npt_edge *edge)
-{
-	for (size_t i = report->tls_count; i > 0; i--) {
-		const struct npt_tls_use *use = &report->tls[i - 1];
-
-		if (use->pid == edge->process.pid && use->start_ns == edge->process.start_ns)
-			return true;
-	}
-	return false;
-}
-
-/* TLS that no library of the process accounts for has a line, too. */
-static void add_unknown(struct npt_report *report, const struct npt_edge *edge, const char *why)
-{
-	struct npt_tls_attachment unknown = { .kind = NPT_TLS_KIND_UNKNOWN,
-					      .coverage = NPT_COVERAGE_METADATA };
-
-	(void)snprintf(unknown.why, sizeof(unknown.why), "%s", why);
-	add_line(report, edge, &unknown);
-}
-
 uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t pid,
 				   uint64_t start_ns)
 {
-	const struct process *process = find(calls, pid, start_ns);
+	const struct npt_tls_process *process = npt_tls_calls_find(calls, pid, start_ns);
 	uint32_t ns = 0;
 
 	for (size_t i = 0; process && i < process->count; i++) {
@@ -411,25 +357,4 @@ uint32_t npt_tls_calls_ns_per_call(const struct npt_tls_calls *calls, uint32_t p
 			ns = process->attachments[i].ns_per_call;
 	}
 	return ns;
-}
-
-void npt_tls_calls_describe(const struct npt_tls_calls *calls, struct npt_report *report)
-{
-	report->tls_count = 0;
-	report->tls_other = 0;
-	for (size_t i = 0; i < report->edges_count; i++) {
-		const struct npt_edge *edge = &report->edges[i];
-		const struct process *process;
-
-		if (edge->process.pid == 0 || is_told(report, edge))
-			continue;
-		process = find(calls, edge->process.pid, edge->process.start_ns);
-		for (size_t k = 0; process && k < process->count; k++)
-			add_line(report, edge, &process->attachments[k]);
-		if (edge->tls == NPT_TLS_YES && (!process || process->count == 0))
-			add_unknown(report, edge,
-				    !process          ? NOT_LOOKED_AT
-				    : process->why[0] ? process->why
-						      : NO_LIBRARY);
-	}
 }

@@ -3,8 +3,9 @@
 /*
  * TLS calls - the layer TLS: which processes are probed, and what a report says of each.
  *
- * A process is looked at when the kernel tells of it: at its first connection, as a worker of one
- * that is known, and while it begins TLS connections, since it may have loaded a library just now.
+ * A process is looked at when the kernel tells of it: when it listens, at its first connection, as
+ * a worker of one that is known, and while it begins TLS connections, since it may have loaded a
+ * library just now.
  * A busy one that stays the same is looked at ever more rarely. Owned by the measurement; its
  * thread.
  */

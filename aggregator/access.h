@@ -14,7 +14,7 @@
 
 struct npt_access_checker;
 
-/* config is borrowed. */
+/* config is borrowed; NULL: whoever asks may read everything, without a token. */
 int npt_access_checker_new(const struct npt_kube_config *config,
 			   struct npt_access_checker **checker_ret, struct npt_error *err);
 void npt_access_checker_free(struct npt_access_checker *checker);

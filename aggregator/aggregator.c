@@ -16,6 +16,7 @@
 #include "aggregator/api.h"
 #include "aggregator/exports/prometheus.h"
 #include "aggregator/ingest.h"
+#include "aggregator/live.h"
 #include "aggregator/store.h"
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
@@ -26,6 +27,7 @@
 
 #define INGEST_BODY_BYTES_MAX (4UL * 1024 * 1024)
 #define BODIES_BYTES_MAX      (64UL * 1024 * 1024)
+#define LIVE_BYTES_MAX        (8UL * 1024 * 1024)
 #define CONNECTIONS_MAX       4096
 #define STOP_MS               10000
 
@@ -38,9 +40,11 @@ struct aggregator {
 	const char *store_path;
 	_Atomic(struct npt_ingest *) ingest;
 	struct npt_api *api;
+	struct npt_live *live;
+	struct npt_endpoint endpoints[1];
 	struct npt_server *server;
 	struct npt_server *health;
-	struct npt_route routes[4];
+	struct npt_route routes[1 + NPT_API_ROUTES_MAX];
 	atomic_bool ready;
 };
 
@@ -53,6 +57,7 @@ static void aggregator_done(struct aggregator *aggregator)
 	npt_ingest_free(aggregator->ingest);
 	npt_export_set_free(aggregator->exports);
 	npt_api_free(aggregator->api);
+	npt_live_free(aggregator->live);
 	npt_server_free(aggregator->server); /* after the last answer */
 	npt_store_free(aggregator->store);
 	npt_kube_config_done(&aggregator->config);
@@ -150,6 +155,19 @@ static int start_exports(struct aggregator *aggregator,
 	return npt_export_set_start(&options->exports, &program, &aggregator->exports, err);
 }
 
+static int start_api(struct aggregator *aggregator, const struct npt_aggregator_options *options,
+		     struct npt_error *err)
+{
+	const struct npt_api_options api = {
+		.config = options->insecure_local ? NULL : &aggregator->config,
+		.store = aggregator->store,
+		.session_key = { aggregator->key, aggregator->key_bytes },
+	};
+	int r = npt_api_start(&api, &aggregator->api, err);
+
+	return r < 0 ? r : npt_live_start(&api, &aggregator->live, err);
+}
+
 static int serve(struct aggregator *aggregator, const struct npt_aggregator_options *options,
 		 struct npt_error *err)
 {
@@ -158,10 +176,14 @@ static int serve(struct aggregator *aggregator, const struct npt_aggregator_opti
 		.tls_cert = options->tls_cert,
 		.tls_key = options->tls_key,
 		.routes = aggregator->routes,
-		.routes_count = NPT_ARRAY_SIZE(aggregator->routes),
 		.max_connections = CONNECTIONS_MAX,
+		.loopback_only = options->insecure_local,
 		.max_bodies_bytes = BODIES_BYTES_MAX,
+		.max_queued_bytes = LIVE_BYTES_MAX,
+		.endpoints = aggregator->endpoints,
+		.endpoints_count = NPT_ARRAY_SIZE(aggregator->endpoints),
 	};
+	int r;
 
 	aggregator->routes[0] = (struct npt_route){ .method = "POST",
 						    .path = "/v1/ingest",
@@ -169,19 +191,13 @@ static int serve(struct aggregator *aggregator, const struct npt_aggregator_opti
 						    .context = aggregator->ingest,
 						    .content_type = "application/x-protobuf",
 						    .max_body_bytes = INGEST_BODY_BYTES_MAX };
-	aggregator->routes[1] = (struct npt_route){ .method = "GET",
-						    .path = "/v1/tasks",
-						    .handler = npt_api_handle_tasks,
-						    .context = aggregator->api };
-	aggregator->routes[2] = (struct npt_route){ .method = "GET",
-						    .path = "/v1/tasks/{uid}",
-						    .handler = npt_api_handle_task,
-						    .context = aggregator->api };
-	aggregator->routes[3] = (struct npt_route){ .method = "GET",
-						    .path = "/v1/tasks/{uid}/windows",
-						    .handler = npt_api_handle_windows,
-						    .context = aggregator->api };
-	return npt_server_start(&server, &aggregator->server, err);
+	server.routes_count =
+		1 + npt_api_routes(aggregator->api, aggregator->routes + 1, NPT_API_ROUTES_MAX);
+	aggregator->endpoints[0] = npt_live_endpoint(aggregator->live);
+	r = npt_server_start(&server, &aggregator->server, err);
+	if (r == 0)
+		npt_live_set_server(aggregator->live, aggregator->server);
+	return r;
 }
 
 static int start(struct aggregator *aggregator, const struct npt_aggregator_options *options,
@@ -190,7 +206,7 @@ static int start(struct aggregator *aggregator, const struct npt_aggregator_opti
 	int r = npt_token_read_key(options->ingest_key, &aggregator->key, &aggregator->key_bytes,
 				   err);
 
-	if (r == 0)
+	if (r == 0 && !options->insecure_local)
 		r = npt_kube_config_load(&aggregator->config, options->kubeconfig, "npt-aggregator",
 					 err);
 	if (r == 0)
@@ -200,7 +216,7 @@ static int start(struct aggregator *aggregator, const struct npt_aggregator_opti
 	if (r == 0)
 		r = start_ingest(aggregator, options, err);
 	if (r == 0)
-		r = npt_api_start(&aggregator->config, aggregator->store, &aggregator->api, err);
+		r = start_api(aggregator, options, err);
 	if (r == 0)
 		r = serve(aggregator, options, err);
 	if (r == 0)
@@ -239,6 +255,7 @@ int npt_aggregator_run(const struct npt_aggregator_options *options, struct npt_
 	npt_log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT");
 	atomic_store(&aggregator.ready, false);
 	npt_api_cancel(aggregator.api);
+	npt_live_cancel(aggregator.live);
 	npt_server_stop(aggregator.server, STOP_MS);
 	npt_ingest_stats(atomic_load(&aggregator.ingest), &stats);
 	npt_log_info("stopped", "stored", npt_log_u64(stats.stored), "duplicates",

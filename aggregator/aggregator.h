@@ -3,6 +3,7 @@
 /*
  * Aggregator - the program: owns store, ingest, API and servers, and runs until a signal.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "aggregator/exports/setup.h"
@@ -16,6 +17,7 @@ struct npt_aggregator_options {
 	const char *ingest_key;
 	const char *store;
 	const char *kubeconfig; /* NULL: in a pod */
+	bool insecure_local;    /* on a loopback address only: everybody may read everything */
 	uint64_t max_age_ms;
 	uint64_t max_bytes;
 	struct npt_exports_options exports;

@@ -36,6 +36,19 @@ void npt_answer_json_take(struct npt_request *request, char *text)
 		(struct npt_response){ .status = 200, .body = text, .body_bytes = strlen(text) });
 }
 
+void npt_answer_json_named(struct npt_request *request, char *text, char *etag)
+{
+	npt_request_respond(request, (struct npt_response){ .status = 200,
+							    .body = text,
+							    .body_bytes = strlen(text),
+							    .etag = etag });
+}
+
+void npt_answer_unchanged(struct npt_request *request, char *etag)
+{
+	npt_request_respond(request, (struct npt_response){ .status = 304, .etag = etag });
+}
+
 void npt_answer_problem(struct npt_request *request, unsigned int status, const char *detail)
 {
 	char *text = npt_problem_to_json(status, title_of(status), detail);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads and permissions; what is said of a task is in task_json.c.
+ * Threads, and the list of tasks; answers about one task are in api_task.c.
  *
  * A list shows only what the person may see. Whoever may read all namespaces is asked about once;
  * for others each namespace that occurs is asked about once per request, so the work per request
@@ -16,25 +16,22 @@
 
 #include "aggregator/access.h"
 #include "aggregator/answer.h"
-#include "aggregator/task_json.h"
+#include "aggregator/api_private.h"
+#include "aggregator/query.h"
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
-#include "lib/core/parse.h"
 #include "lib/core/queue.h"
 #include "lib/core/strmap.h"
 
-#define WORKERS         3
-#define JOBS_MAX        128
-#define TASKS_DEFAULT   100
-#define TASKS_MAX       500
-#define NAMESPACES_MAX  64
-#define WINDOWS_MAX     1000
-#define WINDOWS_DEFAULT 100
+#define WORKERS        3
+#define JOBS_MAX       128
+#define TASKS_DEFAULT  100
+#define TASKS_MAX      500
+#define NAMESPACES_MAX 64
 
 struct worker {
+	struct npt_api_worker own; /* first: what answers see */
 	struct npt_api *api;
-	struct npt_access_checker *access;
-	struct npt_store_reader *reader;
 	pthread_t thread;
 	bool started;
 };
@@ -45,62 +42,13 @@ struct npt_api {
 };
 
 struct job {
-	void (*run)(struct worker *worker, struct npt_request *request);
+	npt_api_answer *run;
 	struct npt_request *request;
 };
-
-/* ---- the query ---- */
-
-static bool refuse_unknown(struct npt_request *request, const char *const *known)
-{
-	const char *name;
-
-	for (size_t i = 0; (name = npt_request_query_name(request, i)); i++) {
-		const char *const *at = known;
-		npt_auto_free char *detail = NULL;
-
-		while (*at && strcmp(*at, name) != 0)
-			at++;
-		if (*at)
-			continue;
-		detail = npt_format("unknown parameter '%.60s'", name);
-		npt_answer_problem(request, 400, detail);
-		return true;
-	}
-	return false;
-}
-
-/* A number of the query, or what it is without; false: refused. */
-static bool query_number(struct npt_request *request, const char *name, uint64_t without,
-			 uint64_t max, uint64_t *value_ret)
-{
-	const char *text = npt_request_query(request, name);
-	npt_auto_free char *detail = NULL;
-
-	*value_ret = without;
-	if (!text || npt_parse_u64(text, 1, max, value_ret) == 0)
-		return true;
-	detail = npt_format("%s is a number from 1 to %" PRIu64, name, max);
-	npt_answer_problem(request, 400, detail);
-	return false;
-}
-
-static void answer_error(struct npt_request *request, int r, const struct npt_error *err)
-{
-	if (r == -ENOENT) {
-		npt_answer_problem(request, 404, err->text);
-	} else if (r == -EMSGSIZE) {
-		npt_answer_problem(request, 413, err->text);
-	} else {
-		npt_log_error("the store cannot be read", "error", err->text);
-		npt_answer_problem(request, 500, "the store cannot be read; see the log");
-	}
-}
 
 /* ---- GET /v1/tasks ---- */
 
 struct list {
-	struct npt_identity identity;
 	bool sees_all;
 	struct npt_strmap *namespaces; /* asked about: "" yes, NULL is unknown */
 	struct npt_stored_task *tasks;
@@ -113,8 +61,8 @@ struct list {
 static const char seen[] = "seen", hidden[] = "hidden";
 
 /* Is the task's namespace visible? 0 or a status; *visible_ret. */
-static unsigned int check_visible(struct worker *worker, struct list *list, const char *name,
-				  bool *visible_ret, struct npt_error *err)
+static unsigned int check_visible(struct npt_api_worker *worker, struct list *list,
+				  const char *name, bool *visible_ret, struct npt_error *err)
 {
 	const char *known = npt_strmap_get(list->namespaces, name);
 	unsigned int status;
@@ -124,7 +72,7 @@ static unsigned int check_visible(struct worker *worker, struct list *list, cons
 		return 0;
 	}
 	if (!known) {
-		status = npt_access_check(worker->access, &list->identity, name, "", err);
+		status = npt_access_check(worker->access, &worker->identity, name, "", err);
 		if (status != 0 && status != 403)
 			return status;
 		known = status == 0 ? seen : hidden;
@@ -135,8 +83,8 @@ static unsigned int check_visible(struct worker *worker, struct list *list, cons
 }
 
 /* Fills the page; 0 or a status. */
-static unsigned int fill_list(struct worker *worker, struct list *list, const char *namespace_name,
-			      struct npt_error *err)
+static unsigned int fill_list(struct npt_api_worker *worker, struct list *list,
+			      const char *namespace_name, struct npt_error *err)
 {
 	npt_auto_free struct npt_stored_task *found = npt_alloc(TASKS_MAX, sizeof(*found));
 	size_t count = 0;
@@ -168,23 +116,19 @@ static unsigned int fill_list(struct worker *worker, struct list *list, const ch
 	return 0;
 }
 
-static unsigned int begin_list(struct worker *worker, struct list *list,
-			       const struct npt_request *request, const char *namespace_name,
-			       struct npt_error *err)
+static unsigned int begin_list(struct npt_api_worker *worker, struct list *list,
+			       const char *namespace_name, struct npt_error *err)
 {
-	unsigned int status =
-		npt_access_identify(worker->access, request->authorization, &list->identity, err);
+	unsigned int status;
 
-	if (status != 0)
-		return status;
 	if (namespace_name)
-		return npt_access_check(worker->access, &list->identity, namespace_name, "", err);
-	status = npt_access_check(worker->access, &list->identity, "", "", err);
+		return npt_access_check(worker->access, &worker->identity, namespace_name, "", err);
+	status = npt_access_check(worker->access, &worker->identity, "", "", err);
 	list->sees_all = status == 0;
 	return status == 403 ? 0 : status;
 }
 
-static void answer_tasks(struct worker *worker, struct npt_request *request)
+static void answer_tasks(struct npt_api_worker *worker, struct npt_request *request)
 {
 	static const char *const known[] = { "namespace", "limit", "cursor", NULL };
 	const char *namespace_name = npt_request_query(request, "namespace");
@@ -196,16 +140,16 @@ static void answer_tasks(struct worker *worker, struct npt_request *request)
 	unsigned int status;
 	char next[24] = "";
 
-	if (refuse_unknown(request, known) ||
-	    !query_number(request, "limit", TASKS_DEFAULT, TASKS_MAX, &limit) ||
-	    !query_number(request, "cursor", 0, INT64_MAX, &list.last_id))
+	if (!npt_query_knows(request, known) ||
+	    !npt_query_number(request, "limit", TASKS_DEFAULT, TASKS_MAX, &limit) ||
+	    !npt_query_number(request, "cursor", 0, INT64_MAX, &list.last_id))
 		return;
 	namespaces = npt_strmap_new(NAMESPACES_MAX, NULL);
 	tasks = npt_alloc(limit, sizeof(*tasks));
 	list.namespaces = namespaces;
 	list.tasks = tasks;
 	list.max = limit;
-	status = begin_list(worker, &list, request, namespace_name, &err);
+	status = begin_list(worker, &list, namespace_name, &err);
 	if (namespace_name)
 		list.sees_all = true; /* of that namespace, as was just checked */
 	if (status == 0)
@@ -219,80 +163,24 @@ static void answer_tasks(struct worker *worker, struct npt_request *request)
 	npt_answer_json_take(request, npt_stored_tasks_to_json(tasks, list.count, next));
 }
 
-/* ---- one task ---- */
+/* ---- threads ---- */
 
-/* The task of the path, if it is there and the person may see it; false: answered. */
-static bool find_visible_task(struct worker *worker, struct npt_request *request,
-			      struct npt_stored_task *task_ret)
+/* Who asks comes before what is asked: a stranger learns nothing, not even what is a question. */
+static void run_job(struct npt_api_worker *worker, const struct job *job)
 {
-	struct npt_identity identity;
+	const struct npt_request *request = job->request;
+	npt_auto_free char *authorization =
+		npt_session_authorization(&worker->session_key, request->authorization,
+					  request->cookie, request->origin, request->host);
 	struct npt_error err = NPT_ERROR_NONE;
 	unsigned int status =
-		npt_access_identify(worker->access, request->authorization, &identity, &err);
-	int r;
+		npt_access_identify(worker->access, authorization, &worker->identity, &err);
 
-	if (status != 0) {
-		npt_answer_problem(request, status, err.text);
-		return false;
-	}
-	r = npt_store_find_task(worker->reader, request->params[0], task_ret, &err);
-	if (r < 0) {
-		answer_error(request, r, &err);
-		return false;
-	}
-	status = npt_access_check(worker->access, &identity, task_ret->namespace_name,
-				  task_ret->name, &err);
-	if (status != 0) {
-		npt_answer_problem(request, status, err.text);
-		return false;
-	}
-	return true;
-}
-
-static void answer_task(struct worker *worker, struct npt_request *request)
-{
-	static const char *const known[] = { "pod", NULL };
-	struct npt_error err = NPT_ERROR_NONE;
-	struct npt_stored_task task;
-	char *text = NULL;
-	int r;
-
-	if (refuse_unknown(request, known) || !find_visible_task(worker, request, &task))
-		return;
-	r = npt_task_report_json(worker->reader, &task, npt_request_query(request, "pod"), &text,
-				 &err);
-	if (r < 0)
-		answer_error(request, r, &err);
+	if (status == 0)
+		job->run(worker, job->request);
 	else
-		npt_answer_json_take(request, text);
+		npt_answer_problem(job->request, status, err.text);
 }
-
-static void answer_windows(struct worker *worker, struct npt_request *request)
-{
-	static const char *const known[] = { "pod", "limit", "cursor", NULL };
-	struct npt_error err = NPT_ERROR_NONE;
-	struct npt_stored_task task;
-	struct npt_store_filter filter = { .task_id = 0 };
-	uint64_t limit;
-	char *text = NULL;
-	int r;
-
-	if (refuse_unknown(request, known) ||
-	    !query_number(request, "limit", WINDOWS_DEFAULT, WINDOWS_MAX, &limit) ||
-	    !query_number(request, "cursor", 0, INT64_MAX, &filter.after) ||
-	    !find_visible_task(worker, request, &task))
-		return;
-	filter.task_id = task.id;
-	filter.pod_uid = npt_request_query(request, "pod");
-	filter.limit = limit;
-	r = npt_task_windows_json(worker->reader, &filter, &text, &err);
-	if (r < 0)
-		answer_error(request, r, &err);
-	else
-		npt_answer_json_take(request, text);
-}
-
-/* ---- threads ---- */
 
 static void *work(void *argument)
 {
@@ -300,14 +188,13 @@ static void *work(void *argument)
 	struct job *job;
 
 	while ((job = npt_queue_wait(worker->api->jobs, -1))) {
-		job->run(worker, job->request);
+		run_job(&worker->own, job);
 		free(job);
 	}
 	return NULL;
 }
 
-static void hand_over(struct npt_api *api, struct npt_request *request,
-		      void (*run)(struct worker *worker, struct npt_request *request))
+static void hand_over(struct npt_api *api, struct npt_request *request, npt_api_answer *run)
 {
 	struct job *job = npt_alloc(1, sizeof(*job));
 
@@ -319,28 +206,82 @@ static void hand_over(struct npt_api *api, struct npt_request *request,
 	npt_answer_problem(request, 503, "too many requests are waiting");
 }
 
-void npt_api_handle_tasks(void *context, struct npt_request *request)
+extern const unsigned char npt_openapi[];
+extern const size_t npt_openapi_bytes;
+
+/* What may be asked, for everybody to read: it says nothing of anybody. */
+static void handle_openapi(void *context, struct npt_request *request)
 {
-	hand_over(context, request, answer_tasks);
+	char *text = npt_strndup((const char *)npt_openapi, npt_openapi_bytes);
+
+	(void)context;
+	npt_answer_json_take(request, text);
 }
 
-void npt_api_handle_task(void *context, struct npt_request *request)
+#define DEFINE_HANDLER(name, answer)                                                               \
+	static void name(void *context, struct npt_request *request)                               \
+	{                                                                                          \
+		hand_over(context, request, answer);                                               \
+	}
+
+static void begin_session(struct npt_api_worker *worker, struct npt_request *request)
 {
-	hand_over(context, request, answer_task);
+	npt_session_begin(&worker->session_key, worker->access, request);
 }
 
-void npt_api_handle_windows(void *context, struct npt_request *request)
+static void handle_session_end(void *context, struct npt_request *request)
 {
-	hand_over(context, request, answer_windows);
+	(void)context;
+	npt_session_end(request);
 }
 
-static int start_worker(struct worker *worker, const struct npt_kube_config *config,
-			struct npt_store *store, struct npt_error *err)
-{
-	int r = npt_access_checker_new(config, &worker->access, err);
+DEFINE_HANDLER(handle_session, begin_session)
+DEFINE_HANDLER(handle_tasks, answer_tasks)
+DEFINE_HANDLER(handle_task, npt_api_answer_task)
+DEFINE_HANDLER(handle_windows, npt_api_answer_windows)
+DEFINE_HANDLER(handle_topology, npt_api_answer_topology)
+DEFINE_HANDLER(handle_findings, npt_api_answer_findings)
+DEFINE_HANDLER(handle_edge, npt_api_answer_edge)
+DEFINE_HANDLER(handle_histogram, npt_api_answer_histogram)
+DEFINE_HANDLER(handle_compare, npt_api_answer_compare)
 
+size_t npt_api_routes(struct npt_api *api, struct npt_route *routes, size_t max)
+{
+	static const struct {
+		const char *method;
+		const char *path;
+		void (*handler)(void *context, struct npt_request *request);
+	} all[] = {
+		{ "GET", "/v1/tasks", handle_tasks },
+		{ "GET", "/v1/tasks/{uid}", handle_task },
+		{ "GET", "/v1/tasks/{uid}/windows", handle_windows },
+		{ "GET", "/v1/tasks/{uid}/topology", handle_topology },
+		{ "GET", "/v1/tasks/{uid}/findings", handle_findings },
+		{ "GET", "/v1/tasks/{uid}/edges/{id}", handle_edge },
+		{ "GET", "/v1/tasks/{uid}/edges/{id}/histogram", handle_histogram },
+		{ "GET", "/v1/compare", handle_compare },
+		{ "GET", "/v1/openapi.json", handle_openapi },
+		{ "POST", "/v1/session", handle_session },
+		{ "DELETE", "/v1/session", handle_session_end },
+	};
+	size_t count = 0;
+
+	for (; count < NPT_ARRAY_SIZE(all) && count < max; count++)
+		routes[count] = (struct npt_route){ .method = all[count].method,
+						    .path = all[count].path,
+						    .handler = all[count].handler,
+						    .context = api };
+	return count;
+}
+
+static int start_worker(struct worker *worker, const struct npt_api_options *options,
+			struct npt_error *err)
+{
+	int r = npt_access_checker_new(options->config, &worker->own.access, err);
+
+	worker->own.session_key = options->session_key;
 	if (r == 0)
-		r = npt_store_open_reader(store, &worker->reader, err);
+		r = npt_store_open_reader(options->store, &worker->own.reader, err);
 	if (r < 0)
 		return r;
 	r = pthread_create(&worker->thread, NULL, work, worker);
@@ -358,8 +299,8 @@ static void free_job(void *item)
 	free(job);
 }
 
-int npt_api_start(const struct npt_kube_config *config, struct npt_store *store,
-		  struct npt_api **api_ret, struct npt_error *err)
+int npt_api_start(const struct npt_api_options *options, struct npt_api **api_ret,
+		  struct npt_error *err)
 {
 	npt_auto(npt_api_free) struct npt_api *api = npt_alloc(1, sizeof(*api));
 
@@ -368,7 +309,7 @@ int npt_api_start(const struct npt_kube_config *config, struct npt_store *store,
 		int r;
 
 		api->workers[i].api = api;
-		r = start_worker(&api->workers[i], config, store, err);
+		r = start_worker(&api->workers[i], options, err);
 		if (r < 0)
 			return r;
 	}
@@ -379,7 +320,7 @@ int npt_api_start(const struct npt_kube_config *config, struct npt_store *store,
 void npt_api_cancel(struct npt_api *api)
 {
 	for (size_t i = 0; i < WORKERS; i++)
-		npt_access_checker_cancel(api->workers[i].access);
+		npt_access_checker_cancel(api->workers[i].own.access);
 }
 
 void npt_api_free(struct npt_api *api)
@@ -392,8 +333,8 @@ void npt_api_free(struct npt_api *api)
 
 		if (worker->started)
 			(void)pthread_join(worker->thread, NULL);
-		npt_access_checker_free(worker->access);
-		npt_store_reader_free(worker->reader);
+		npt_access_checker_free(worker->own.access);
+		npt_store_reader_free(worker->own.reader);
 	}
 	npt_queue_free(api->jobs);
 	free(api);

@@ -22,9 +22,10 @@
 
 #define POSTS_MAX       256
 #define BATCH_WINDOWS   64
-#define BATCH_EDGES_MAX 4096 /* a decoded edge is 10 KiB */
+#define BATCH_EDGES_MAX 1024 /* a decoded edge is 10 KiB */
 #define TRIM_PERIOD_NS  (30 * NPT_NS_PER_SECOND)
 #define WAIT_MS         1000
+#define AHEAD_MS_MAX    UINT64_C(3600000) /* clocks of nodes differ, but not so much */
 
 struct post {
 	struct npt_request *request;
@@ -106,6 +107,10 @@ static int check_window(const struct npt_report *window, const struct npt_token 
 			       err);
 	if (r < 0)
 		return r;
+	if (window->start_unix_ms > npt_clock_unix_ms() + AHEAD_MS_MAX)
+		return npt_error_set(err, EBADMSG,
+				     "the window is of a time more than an hour ahead: is the "
+				     "node's clock right?");
 	if (window->kind != NPT_REPORT_WINDOW || window->sequence == 0 ||
 	    window->instance[0] == '\0' || window->pod.uid[0] == '\0')
 		return npt_error_set(err, EBADMSG,

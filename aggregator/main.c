@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,9 @@ static const char help[] =
 	"  --skywalking-header-file FILE, --skywalking-interval DURATION   as for OTLP; default "
 	"5s\n"
 	"  --kubeconfig FILE       for development; default: in a pod\n"
+	"  --insecure-local        whoever can connect reads everything, without a token; only on "
+	"a\n"
+	"                          loopback address, and needs no API server\n"
 	"  --log-level LEVEL       error, warning, info or debug; default info\n"
 	"  --log-format FORMAT     text or json; default text\n"
 	"  -h, --help              this text\n"
@@ -61,12 +65,13 @@ static const struct option long_options[] = {
 	{ "otlp-endpoint", required_argument, NULL, 'o' },
 	{ "otlp-header-file", required_argument, NULL, 'O' },
 	{ "otlp-ca", required_argument, NULL, 'C' },
-	{ "otlp-interval", required_argument, NULL, 'I' },
+	{ "otlp-interval", required_argument, NULL, 'J' },
 	{ "skywalking-endpoint", required_argument, NULL, 'w' },
 	{ "skywalking-ca", required_argument, NULL, 'W' },
 	{ "skywalking-header-file", required_argument, NULL, 'x' },
 	{ "skywalking-interval", required_argument, NULL, 'X' },
 	{ "kubeconfig", required_argument, NULL, 'K' },
+	{ "insecure-local", no_argument, NULL, 'I' },
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
@@ -108,7 +113,7 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['o'] = &exports->otlp_endpoint,
 		['O'] = &exports->otlp_header_file,
 		['C'] = &exports->otlp_ca,
-		['I'] = &exports->otlp_interval_text,
+		['J'] = &exports->otlp_interval_text,
 		['w'] = &exports->skywalking_endpoint,
 		['W'] = &exports->skywalking_ca,
 		['x'] = &exports->skywalking_header_file,
@@ -129,6 +134,8 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 			exports->metrics_everybody = true;
 		else if (id == 'V')
 			settings->version = true;
+		else if (id == 'I')
+			options->insecure_local = true;
 		else
 			*fields[id] = optarg;
 	}
@@ -159,6 +166,11 @@ static int check(struct settings *settings, struct npt_error *err)
 	r = npt_exports_options_check(&settings->options.exports, err);
 	if (r < 0)
 		return r;
+	if (settings->options.insecure_local && settings->options.exports.metrics &&
+	    !settings->options.exports.metrics_everybody)
+		return npt_error_set(err, EINVAL,
+				     "--metrics with --insecure-local needs --metrics-everybody: "
+				     "there is nobody who knows tokens");
 	if (!settings->options.ingest_key)
 		return npt_error_set(err, EINVAL,
 				     "--ingest-key is needed: the file that "
@@ -193,6 +205,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "npt-aggregator: %s\n", err.text);
 		return 2;
 	}
+	/* Threads that decode and answer would each keep what they once needed. */
+	(void)mallopt(M_ARENA_MAX, 2);
 	npt_log_setup("npt-aggregator", settings.level, strcmp(settings.log_format, "json") == 0);
 	r = npt_aggregator_run(&settings.options, &err);
 	if (r < 0)

@@ -77,3 +77,9 @@ int npt_store_read_windows(struct npt_store_reader *reader, const struct npt_sto
 {
 	return reader->operations->read_windows(reader, filter, on_window, context, err);
 }
+
+int npt_store_read_edge(struct npt_store_reader *reader, const struct npt_store_edge_filter *filter,
+			npt_store_edge_fn *on_edge, void *context, struct npt_error *err)
+{
+	return reader->operations->read_edge(reader, filter, on_edge, context, err);
+}

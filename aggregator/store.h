@@ -50,6 +50,28 @@ struct npt_store_filter {
 	const char *pod_uid; /* NULL: all */
 	uint64_t after;      /* windows behind this id (of one stream: behind this sequence) */
 	size_t limit;        /* 0: all */
+	/* Windows that have part of this time: end > from, start < until; until 0: no end. */
+	uint64_t from_unix_ms;
+	uint64_t until_unix_ms;
+};
+
+/* Of one edge in one window. */
+struct npt_stored_edge_window {
+	uint64_t stream_id;
+	uint64_t sequence;
+	uint64_t start_unix_ms;
+	uint64_t duration_ms;
+	const struct npt_edge *edge; /* borrowed */
+};
+
+/* Nonzero ends the reading (no error). */
+typedef int npt_store_edge_fn(void *context, const struct npt_stored_edge_window *window);
+
+struct npt_store_edge_filter {
+	uint64_t task_id;
+	uint64_t edge_key;     /* npt_edge_key() */
+	uint64_t from_unix_ms; /* as in npt_store_filter */
+	uint64_t until_unix_ms;
 };
 
 struct npt_store_reader_operations {
@@ -63,6 +85,9 @@ struct npt_store_reader_operations {
 			    struct npt_error *err);
 	int (*read_windows)(struct npt_store_reader *reader, const struct npt_store_filter *filter,
 			    npt_store_window_fn *on_window, void *context, struct npt_error *err);
+	int (*read_edge)(struct npt_store_reader *reader,
+			 const struct npt_store_edge_filter *filter, npt_store_edge_fn *on_edge,
+			 void *context, struct npt_error *err);
 	void (*free)(struct npt_store_reader *reader);
 };
 
@@ -110,3 +135,6 @@ int npt_store_list_streams(struct npt_store_reader *reader, uint64_t task_id,
 			   struct npt_error *err);
 int npt_store_read_windows(struct npt_store_reader *reader, const struct npt_store_filter *filter,
 			   npt_store_window_fn *on_window, void *context, struct npt_error *err);
+/* The windows of one edge, by time. -ENOENT: the task has no such edge. */
+int npt_store_read_edge(struct npt_store_reader *reader, const struct npt_store_edge_filter *filter,
+			npt_store_edge_fn *on_edge, void *context, struct npt_error *err);

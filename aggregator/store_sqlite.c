@@ -2,11 +2,14 @@
 /*
  * The layout. Edge windows, the rows in volume, are appended with consecutive ids and have no index
  * of their own: a window knows its first row and how many there are. What says which edge it is
- * (names, addresses) stands once per task in "edges"; what was counted stands in columns for people
- * who ask by SQL, and whole, with histograms, as protobuf. So does what an edge speaks, its label,
- * in "edges", since it becomes known late: all its windows, those of before too, are then of an
- * edge that speaks that. Identity, counters and label, one after the other, are the Edge message of
- * window.proto again.
+ * (names, addresses) stands once per task in "edges"; what was counted stands in columns, so that
+ * people can ask by SQL, and what has none, histograms above all, as protobuf. What an edge speaks,
+ * its label, stands in "edges", too, since it becomes known late: all its windows, those of before
+ * too, are then of an edge that speaks that. Identity, counters and label, one after the other, are
+ * the Edge message of window.proto again.
+ *
+ * So is what a window says besides its edges: what is the same in most windows of a task (names,
+ * sources, reasons, lines of TLS) stands once in "constants", the rest in the window's "head".
  */
 #include "aggregator/store_sqlite.h"
 
@@ -17,8 +20,9 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
+#include "lib/core/log.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 static const char schema[] =
 	"CREATE TABLE tasks (id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,"
@@ -34,8 +38,10 @@ static const char schema[] =
 	" stream_id INTEGER NOT NULL, sequence INTEGER NOT NULL, start_unix_ms INTEGER NOT NULL,"
 	" duration_ms INTEGER NOT NULL, received_unix_ms INTEGER NOT NULL,"
 	" first_row INTEGER NOT NULL, edges INTEGER NOT NULL, head BLOB NOT NULL,"
-	" UNIQUE (stream_id, sequence));"
+	" constant_id INTEGER NOT NULL DEFAULT 0, UNIQUE (stream_id, sequence));"
 	"CREATE INDEX windows_by_task ON windows (task_id);"
+	"CREATE TABLE constants (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL,"
+	" hash TEXT NOT NULL, head BLOB NOT NULL, UNIQUE (task_id, hash));"
 	"CREATE TABLE edges (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL,"
 	" identity BLOB NOT NULL, pid INTEGER NOT NULL, process TEXT NOT NULL,"
 	" container TEXT NOT NULL, role TEXT NOT NULL, peer_kind TEXT NOT NULL,"
@@ -43,7 +49,8 @@ static const char schema[] =
 	" peer_port INTEGER NOT NULL, asked TEXT NOT NULL, reached TEXT NOT NULL,"
 	" transport TEXT NOT NULL, protocol TEXT NOT NULL, tls TEXT NOT NULL,"
 	" label BLOB NOT NULL, label_unix_ms INTEGER NOT NULL,"
-	" UNIQUE (task_id, identity));"
+	" edge_key INTEGER NOT NULL DEFAULT 0);"
+	"CREATE INDEX edges_by_key ON edges (task_id, edge_key);"
 	"CREATE TABLE edge_windows (id INTEGER PRIMARY KEY, window_id INTEGER NOT NULL,"
 	" edge_id INTEGER NOT NULL, connections_opened INTEGER NOT NULL,"
 	" connections_closed INTEGER NOT NULL, connections_failed INTEGER NOT NULL,"
@@ -62,7 +69,7 @@ static const char schema[] =
 	" r.retransmit_segments, r.drops FROM edge_windows r JOIN windows w ON w.id = r.window_id"
 	" JOIN streams s ON s.id = w.stream_id JOIN tasks t ON t.id = w.task_id"
 	" JOIN edges e ON e.id = r.edge_id;"
-	"PRAGMA user_version = 2;";
+	"PRAGMA user_version = 3;";
 
 static const char *const statement_texts[NPT_STORE_STATEMENTS] = {
 	[NPT_STORE_FIND_TASK] = "SELECT id FROM tasks WHERE uid = ?",
@@ -82,18 +89,40 @@ static const char *const statement_texts[NPT_STORE_STATEMENTS] = {
 				   " last_sequence = max(last_sequence, ?2) WHERE id = ?1",
 	[NPT_STORE_ADD_WINDOW] = "INSERT OR IGNORE INTO windows (task_id, stream_id, sequence,"
 				 " start_unix_ms, duration_ms, received_unix_ms, first_row, edges,"
-				 " head) VALUES (?,?,?,?,?,?,?,?,?)",
-	[NPT_STORE_FIND_EDGE] = "SELECT id FROM edges WHERE task_id = ? AND identity = ?",
+				 " head, constant_id) VALUES (?,?,?,?,?,?,?,?,?,?)",
+	[NPT_STORE_FIND_EDGE] = "SELECT id FROM edges WHERE task_id = ? AND edge_key = ? AND"
+				" identity = ?",
 	[NPT_STORE_ADD_EDGE] =
 		"INSERT INTO edges (task_id, identity, pid, process, container, role, peer_kind,"
 		" peer_name, peer_namespace, peer_address, peer_port, asked, reached, transport,"
-		" protocol, tls, label, label_unix_ms) VALUES "
-		"(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		" protocol, tls, label, label_unix_ms, edge_key) VALUES "
+		"(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[NPT_STORE_FIND_LABEL] = "SELECT label, label_unix_ms FROM edges WHERE id = ?",
 	[NPT_STORE_SET_LABEL] = "UPDATE edges SET label = ?2, label_unix_ms = ?3, protocol = ?4,"
 				" tls = ?5 WHERE id = ?1",
 	[NPT_STORE_ADD_ROW] = "INSERT INTO edge_windows VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[NPT_STORE_FIND_CONSTANT] = "SELECT id FROM constants WHERE task_id = ? AND hash = ?",
+	[NPT_STORE_ADD_CONSTANT] = "INSERT INTO constants (task_id, hash, head) VALUES (?,?,?)",
 };
+
+uint64_t *npt_store_sqlite_column(struct npt_edge *edge, size_t index)
+{
+	uint64_t *const columns[NPT_STORE_COLUMNS] = {
+		&edge->connections.opened,
+		&edge->connections.closed,
+		&edge->sent.bytes,
+		&edge->sent.segments,
+		&edge->received.bytes,
+		&edge->received.segments,
+		&edge->metrics[NPT_METRIC_WRITE].count,
+		&edge->metrics[NPT_METRIC_WRITE].bytes,
+		&edge->metrics[NPT_METRIC_READ].count,
+		&edge->metrics[NPT_METRIC_READ].bytes,
+		&edge->retransmit.segments,
+	};
+
+	return columns[index];
+}
 
 static int read_number(sqlite3 *db, const char *sql, uint64_t *value_ret, struct npt_error *err)
 {
@@ -128,7 +157,7 @@ static int check_schema(sqlite3 *db, const char *path, struct npt_error *err)
 				     "the store %s is %s: name another file with --store", path,
 				     version == 0 ? "a database of another program"
 						  : "of a newer version of npt-aggregator");
-	return version < SCHEMA_VERSION ? npt_store_sqlite_upgrade(db, err) : 0;
+	return version < SCHEMA_VERSION ? npt_store_sqlite_upgrade(db, version, err) : 0;
 }
 
 /* A file in which not even this can be read is damaged. */
@@ -139,9 +168,10 @@ static int open_file(struct npt_store_sqlite *sqlite, struct npt_error *err)
 
 	if (r == 0)
 		r = npt_sqlite_run(sqlite->db,
-				   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+				   "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA "
+				   "synchronous = FULL;"
 				   "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
-				   "PRAGMA wal_autocheckpoint = 4000;"
+				   "PRAGMA wal_autocheckpoint = 2000;"
 				   "PRAGMA journal_size_limit = 67108864;",
 				   err);
 	if (r == 0)
@@ -153,6 +183,9 @@ static int open_file(struct npt_store_sqlite *sqlite, struct npt_error *err)
 	for (size_t i = 0; r == 0 && i < NPT_STORE_STATEMENTS; i++)
 		r = npt_sqlite_prepare(sqlite->db, statement_texts[i], &sqlite->statements[i], err);
 	sqlite->next_row = last_row + 1;
+	if (r == 0 && sqlite3_db_readonly(sqlite->db, "main") == 1)
+		npt_log_warning("the store may only be read: windows are turned away", "store",
+				sqlite->path);
 	return r;
 }
 
@@ -213,6 +246,8 @@ static void free_store(struct npt_store *store)
 	close_file(sqlite);
 	npt_strmap_free(sqlite->streams);
 	npt_strmap_free(sqlite->edges);
+	npt_strmap_free(sqlite->constants);
+	free(sqlite->scratch);
 	free(sqlite->path);
 	free(sqlite);
 }
@@ -232,6 +267,7 @@ int npt_store_sqlite_open(const char *path, struct npt_store **store_ret, struct
 
 	sqlite->store.operations = &operations;
 	sqlite->path = npt_strdup(path);
+	sqlite->scratch = npt_alloc(1, sizeof(*sqlite->scratch));
 	npt_store_sqlite_forget_ids(sqlite);
 	r = open_file(sqlite, err);
 	if (r < 0)

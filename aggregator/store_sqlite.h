@@ -11,6 +11,7 @@
 #include "aggregator/sqlite.h"
 #include "aggregator/store.h"
 #include "lib/core/strmap.h"
+#include "lib/net/digest.h"
 
 enum npt_store_statement {
 	NPT_STORE_FIND_TASK,
@@ -25,7 +26,25 @@ enum npt_store_statement {
 	NPT_STORE_FIND_LABEL,
 	NPT_STORE_SET_LABEL,
 	NPT_STORE_ADD_ROW,
+	NPT_STORE_FIND_CONSTANT,
+	NPT_STORE_ADD_CONSTANT,
 	NPT_STORE_STATEMENTS,
+};
+
+/*
+ * Counters that have a column of their own, in this order, and so are not in the blob. The others
+ * of the table are sums for people who ask by SQL.
+ */
+#define NPT_STORE_COLUMNS_SQL                                                                      \
+	"r.connections_opened, r.connections_closed, r.sent_bytes, r.sent_segments,"               \
+	" r.received_bytes, r.received_segments, r.write_count, r.write_bytes, r.read_count,"      \
+	" r.read_bytes, r.retransmit_segments"
+#define NPT_STORE_COLUMNS 11
+
+struct npt_store_known_edge {
+	uint64_t id;
+	uint64_t said_unix_ms;           /* the latest window that said something of its label, */
+	char said[NPT_SHA256_HEX_BYTES]; /* and what */
 };
 
 struct npt_store_sqlite {
@@ -37,6 +56,8 @@ struct npt_store_sqlite {
 	/* Ids of what was looked up, so that a steady stream asks the database for nothing. */
 	struct npt_strmap *streams;
 	struct npt_strmap *edges; /* with what was said last of what they speak */
+	struct npt_strmap *constants;
+	struct npt_edge *scratch; /* of append: an edge without what stands in columns */
 	/* Any thread: counted up when a new file takes the place of the old one. */
 	atomic_uint_least64_t generation;
 };
@@ -49,6 +70,12 @@ int npt_store_sqlite_open_reader(struct npt_store *store, struct npt_store_reade
 				 struct npt_error *err);
 int npt_store_sqlite_trim(struct npt_store *store, const struct npt_store_limits *limits,
 			  uint64_t now_unix_ms, uint64_t *tasks_ret, struct npt_error *err);
-/* A file of version 1, in one transaction. */
-int npt_store_sqlite_upgrade(sqlite3 *db, struct npt_error *err);
+/* What the window of that time says of what the edge speaks. */
+int npt_store_sqlite_learn_label(struct npt_store_sqlite *sqlite,
+				 struct npt_store_known_edge *known, const struct npt_edge *edge,
+				 uint64_t unix_ms, struct npt_error *err);
+/* From version 1 or 2, in one transaction. */
+int npt_store_sqlite_upgrade(sqlite3 *db, uint64_t version, struct npt_error *err);
+/* The index-th of NPT_STORE_COLUMNS_SQL. */
+uint64_t *npt_store_sqlite_column(struct npt_edge *edge, size_t index);
 void npt_store_sqlite_forget_ids(struct npt_store_sqlite *sqlite);

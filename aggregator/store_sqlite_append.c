@@ -5,9 +5,6 @@
  *
  * Ids of streams and edges are remembered, so that a steady stream of windows asks the database for
  * nothing; what was remembered of a transaction that failed is forgotten with it.
- *
- * What an edge speaks becomes known late, and may change: the later window wins, by the time that
- * it is of, not by when it came; what it does not know stays as it was.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,16 +18,11 @@
 #include "lib/model/report_protobuf.h"
 #include "lib/net/digest.h"
 
-#define CACHED_STREAMS 16384
-#define CACHED_EDGES   131072
-#define BLOB_BYTES_MAX (256UL * 1024) /* a head with all lines of TLS has 100 KiB */
-#define KEY_BYTES      256
-
-struct known_edge {
-	uint64_t id;
-	uint64_t said_unix_ms;           /* the latest window that said something of its label, */
-	char said[NPT_SHA256_HEX_BYTES]; /* and what */
-};
+#define CACHED_STREAMS   16384
+#define CACHED_EDGES     32768
+#define CACHED_CONSTANTS 4096
+#define BLOB_BYTES_MAX   (256UL * 1024) /* a head with all lines of TLS has 100 KiB */
+#define KEY_BYTES        256
 
 void npt_store_sqlite_forget_ids(struct npt_store_sqlite *sqlite)
 {
@@ -38,6 +30,8 @@ void npt_store_sqlite_forget_ids(struct npt_store_sqlite *sqlite)
 	npt_strmap_free(sqlite->edges);
 	sqlite->streams = npt_strmap_new(CACHED_STREAMS, NULL);
 	sqlite->edges = npt_strmap_new(CACHED_EDGES, free);
+	npt_strmap_free(sqlite->constants);
+	sqlite->constants = npt_strmap_new(CACHED_CONSTANTS, NULL);
 }
 
 /* An id, in a map of pointers; 0 is none. */
@@ -56,10 +50,10 @@ static void remember_stream(struct npt_store_sqlite *sqlite, const char *key, ui
 	(void)npt_strmap_set(sqlite->streams, key, (void *)(uintptr_t)id);
 }
 
-static struct known_edge *remember_edge(struct npt_store_sqlite *sqlite, const char *key,
-					uint64_t id)
+static struct npt_store_known_edge *remember_edge(struct npt_store_sqlite *sqlite, const char *key,
+						  uint64_t id)
 {
-	struct known_edge *known = npt_alloc(1, sizeof(*known));
+	struct npt_store_known_edge *known = npt_alloc(1, sizeof(*known));
 
 	known->id = id;
 	if (npt_strmap_set(sqlite->edges, key, known) == 0)
@@ -160,7 +154,8 @@ static int find_or_add_edge(struct npt_store_sqlite *sqlite, uint64_t task_id,
 	int r;
 
 	npt_sqlite_bind_number(find, 1, task_id);
-	npt_sqlite_bind_bytes(find, 2, identity->data, identity->size_bytes);
+	(void)sqlite3_bind_int64(find, 2, (sqlite3_int64)npt_edge_key(edge));
+	npt_sqlite_bind_bytes(find, 3, identity->data, identity->size_bytes);
 	r = find_id(find, id_ret, err);
 	if (r < 0 || *id_ret)
 		return r;
@@ -182,11 +177,12 @@ static int find_or_add_edge(struct npt_store_sqlite *sqlite, uint64_t task_id,
 	npt_sqlite_bind_text(insert, 16, npt_tls_name(NPT_TLS_UNKNOWN));
 	npt_sqlite_bind_bytes(insert, 17, NULL, 0);
 	npt_sqlite_bind_number(insert, 18, 0);
+	(void)sqlite3_bind_int64(insert, 19, (sqlite3_int64)npt_edge_key(edge));
 	return add(sqlite, insert, id_ret, err);
 }
 
 static int edge_of(struct npt_store_sqlite *sqlite, uint64_t task_id, const struct npt_edge *edge,
-		   struct known_edge **known_ret, struct npt_error *err)
+		   struct npt_store_known_edge **known_ret, struct npt_error *err)
 {
 	npt_auto(npt_buffer_done) struct npt_buffer identity = NPT_BUFFER(BLOB_BYTES_MAX);
 	char key[24 + NPT_SHA256_HEX_BYTES];
@@ -205,94 +201,15 @@ static int edge_of(struct npt_store_sqlite *sqlite, uint64_t task_id, const stru
 	return r;
 }
 
-/* What the file has: the label, and of when the window was that said it last. */
-static int read_label(sqlite3_stmt *find, uint64_t id, struct npt_buffer *label,
-		      uint64_t *unix_ms_ret, struct npt_error *err)
-{
-	int r;
-
-	npt_sqlite_bind_number(find, 1, id);
-	r = npt_sqlite_next(find, err);
-	if (r > 0) {
-		(void)npt_buffer_append(label, sqlite3_column_blob(find, 0),
-					(size_t)sqlite3_column_bytes(find, 0));
-		*unix_ms_ret = npt_sqlite_number(find, 1);
-	}
-	(void)sqlite3_reset(find);
-	return r < 0 ? r : 0;
-}
-
-static int write_label(sqlite3_stmt *set, uint64_t id, const struct npt_edge *edge,
-		       const struct npt_buffer *label, uint64_t unix_ms, struct npt_error *err)
-{
-	npt_sqlite_bind_number(set, 1, id);
-	npt_sqlite_bind_bytes(set, 2, label->data, label->size_bytes);
-	npt_sqlite_bind_number(set, 3, unix_ms);
-	npt_sqlite_bind_text(set, 4, edge->protocol);
-	npt_sqlite_bind_text(set, 5, npt_tls_name(edge->tls));
-	return npt_sqlite_do(set, err);
-}
-
-/* Puts together what the file and a window of then know of an edge. */
-static int add_label(struct npt_store_sqlite *sqlite, const struct known_edge *known,
-		     const struct npt_edge *said, uint64_t unix_ms, struct npt_error *err)
-{
-	npt_auto(npt_buffer_done) struct npt_buffer before = NPT_BUFFER(BLOB_BYTES_MAX);
-	npt_auto(npt_buffer_done) struct npt_buffer after = NPT_BUFFER(BLOB_BYTES_MAX);
-	npt_auto_free struct npt_edge *stored = npt_alloc(1, sizeof(*stored));
-	npt_auto_free struct npt_edge *sum = npt_alloc(1, sizeof(*sum));
-	uint64_t before_unix_ms = 0;
-	bool is_late;
-	int r = read_label(sqlite->statements[NPT_STORE_FIND_LABEL], known->id, &before,
-			   &before_unix_ms, err);
-
-	if (r < 0)
-		return r;
-	if (npt_edge_from_protobuf(before.data, before.size_bytes, stored, err) < 0)
-		return npt_error_set(err, EUCLEAN, "store: a label cannot be read");
-	if (known->said_unix_ms > before_unix_ms)
-		before_unix_ms = known->said_unix_ms;
-	is_late = unix_ms < before_unix_ms;
-	npt_edge_relabel(sum, is_late ? said : stored);
-	npt_edge_relabel(sum, is_late ? stored : said);
-	npt_edge_label_to_protobuf(sum, &after);
-	if (before.size_bytes == after.size_bytes &&
-	    memcmp(before.data, after.data, after.size_bytes) == 0)
-		return 0;
-	return write_label(sqlite->statements[NPT_STORE_SET_LABEL], known->id, sum, &after,
-			   is_late ? before_unix_ms : unix_ms, err);
-}
-
-/* A window that says the same as the one before asks the database for nothing. */
-static int learn_label(struct npt_store_sqlite *sqlite, struct known_edge *known,
-		       const struct npt_edge *edge, uint64_t unix_ms, struct npt_error *err)
-{
-	npt_auto(npt_buffer_done) struct npt_buffer label = NPT_BUFFER(BLOB_BYTES_MAX);
-	char said[NPT_SHA256_HEX_BYTES];
-	int r = 0;
-
-	npt_edge_label_to_protobuf(edge, &label);
-	if (label.size_bytes == 0)
-		return 0;
-	npt_sha256_hex(label.data, label.size_bytes, said);
-	if (strcmp(said, known->said) != 0)
-		r = add_label(sqlite, known, edge, unix_ms, err);
-	if (r < 0 || unix_ms < known->said_unix_ms)
-		return r;
-	memcpy(known->said, said, sizeof(said));
-	known->said_unix_ms = unix_ms;
-	return 0;
-}
-
 static int edge_id_of(struct npt_store_sqlite *sqlite, uint64_t task_id,
 		      const struct npt_report *window, const struct npt_edge *edge,
 		      uint64_t *id_ret, struct npt_error *err)
 {
-	struct known_edge *known = NULL;
+	struct npt_store_known_edge *known = NULL;
 	int r = edge_of(sqlite, task_id, edge, &known, err);
 
 	if (r == 0)
-		r = learn_label(sqlite, known, edge, window->start_unix_ms, err);
+		r = npt_store_sqlite_learn_label(sqlite, known, edge, window->start_unix_ms, err);
 	if (r == 0)
 		*id_ret = known->id;
 	return r;
@@ -333,7 +250,10 @@ static int add_row(struct npt_store_sqlite *sqlite, uint64_t window_id, uint64_t
 		sum(edge->drops, NPT_EDGE_DROPS_MAX),
 	};
 
-	npt_edge_counters_to_protobuf(edge, &counters);
+	*sqlite->scratch = *edge;
+	for (size_t i = 0; i < NPT_STORE_COLUMNS; i++)
+		*npt_store_sqlite_column(sqlite->scratch, i) = 0;
+	npt_edge_counters_to_protobuf(sqlite->scratch, &counters);
 	for (int i = 0; i < (int)NPT_ARRAY_SIZE(numbers); i++)
 		npt_sqlite_bind_number(insert, i + 1, numbers[i]);
 	npt_sqlite_bind_bytes(insert, (int)NPT_ARRAY_SIZE(numbers) + 1, counters.data,
@@ -342,15 +262,88 @@ static int add_row(struct npt_store_sqlite *sqlite, uint64_t window_id, uint64_t
 	return npt_sqlite_do(insert, err);
 }
 
+/* What is the same in most windows of a task, and what is not. */
+static void split_head(const struct npt_report *window, struct npt_report *constant,
+		       struct npt_report *rest)
+{
+	*constant = *window;
+	constant->start_unix_ms = constant->duration_ms = constant->sequence = 0;
+	constant->other_edges = constant->tls_other = 0;
+	memset(&constant->lost, 0, sizeof(constant->lost));
+	constant->cost.cpu_ms = constant->cost.hooks_ms = 0;
+	constant->cost.ns_per_operation = constant->cost.memory_kib = 0;
+	*rest = (struct npt_report){
+		.start_unix_ms = window->start_unix_ms,
+		.duration_ms = window->duration_ms,
+		.sequence = window->sequence,
+		.other_edges = window->other_edges,
+		.lost = window->lost,
+		.tls_other = window->tls_other,
+		.cost = { .cpu_ms = window->cost.cpu_ms,
+			  .hooks_ms = window->cost.hooks_ms,
+			  .ns_per_operation = window->cost.ns_per_operation,
+			  .memory_kib = window->cost.memory_kib },
+	};
+}
+
+static int find_or_add_constant(struct npt_store_sqlite *sqlite, uint64_t task_id, const char *hash,
+				const struct npt_buffer *head, uint64_t *id_ret,
+				struct npt_error *err)
+{
+	sqlite3_stmt *find = sqlite->statements[NPT_STORE_FIND_CONSTANT];
+	sqlite3_stmt *insert = sqlite->statements[NPT_STORE_ADD_CONSTANT];
+	int r;
+
+	npt_sqlite_bind_number(find, 1, task_id);
+	npt_sqlite_bind_text(find, 2, hash);
+	r = find_id(find, id_ret, err);
+	if (r < 0 || *id_ret)
+		return r;
+	npt_sqlite_bind_number(insert, 1, task_id);
+	npt_sqlite_bind_text(insert, 2, hash);
+	npt_sqlite_bind_bytes(insert, 3, head->data, head->size_bytes);
+	return add(sqlite, insert, id_ret, err);
+}
+
+static int constant_id_of(struct npt_store_sqlite *sqlite, uint64_t task_id,
+			  const struct npt_report *constant, uint64_t *id_ret,
+			  struct npt_error *err)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer head = NPT_BUFFER(BLOB_BYTES_MAX);
+	char key[24 + NPT_SHA256_HEX_BYTES];
+	int length, r;
+
+	npt_report_head_to_protobuf(constant, &head);
+	length = snprintf(key, 24, "%llu ", (unsigned long long)task_id);
+	npt_sha256_hex(head.data, head.size_bytes, key + length);
+	*id_ret = cached(sqlite->constants, key);
+	if (*id_ret)
+		return 0;
+	r = find_or_add_constant(sqlite, task_id, key + length, &head, id_ret, err);
+	if (r < 0)
+		return r;
+	if (npt_strmap_set(sqlite->constants, key, (void *)(uintptr_t)*id_ret) == 0)
+		return 0;
+	npt_strmap_free(sqlite->constants);
+	sqlite->constants = npt_strmap_new(CACHED_CONSTANTS, NULL);
+	return 0;
+}
+
 static int add_window(struct npt_store_sqlite *sqlite, uint64_t task_id, uint64_t stream_id,
 		      const struct npt_report *window, uint64_t now_unix_ms, uint64_t *id_ret,
 		      struct npt_error *err)
 {
 	sqlite3_stmt *insert = sqlite->statements[NPT_STORE_ADD_WINDOW];
 	npt_auto(npt_buffer_done) struct npt_buffer head = NPT_BUFFER(BLOB_BYTES_MAX);
+	struct npt_report constant, rest;
+	uint64_t constant_id = 0;
 	int r;
 
-	npt_report_head_to_protobuf(window, &head);
+	split_head(window, &constant, &rest);
+	npt_report_head_to_protobuf(&rest, &head);
+	r = constant_id_of(sqlite, task_id, &constant, &constant_id, err);
+	if (r < 0)
+		return r;
 	npt_sqlite_bind_number(insert, 1, task_id);
 	npt_sqlite_bind_number(insert, 2, stream_id);
 	npt_sqlite_bind_number(insert, 3, window->sequence);
@@ -360,6 +353,7 @@ static int add_window(struct npt_store_sqlite *sqlite, uint64_t task_id, uint64_
 	npt_sqlite_bind_number(insert, 7, sqlite->next_row);
 	npt_sqlite_bind_number(insert, 8, window->edges_count);
 	npt_sqlite_bind_bytes(insert, 9, head.data, head.size_bytes);
+	npt_sqlite_bind_number(insert, 10, constant_id);
 	r = add(sqlite, insert, id_ret, err);
 	if (r == 0 && sqlite3_changes(sqlite->db) == 0)
 		*id_ret = 0; /* it is there already */

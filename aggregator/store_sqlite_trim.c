@@ -107,6 +107,8 @@ static int remove_rest(sqlite3 *db, uint64_t task_id, struct npt_error *err)
 	int changed, r = run_for(db, "DELETE FROM edges WHERE task_id = ?", task_id, &changed, err);
 
 	if (r == 0)
+		r = run_for(db, "DELETE FROM constants WHERE task_id = ?", task_id, &changed, err);
+	if (r == 0)
 		r = run_for(db, "DELETE FROM streams WHERE task_id = ?", task_id, &changed, err);
 	if (r == 0)
 		r = run_for(db, "DELETE FROM tasks WHERE id = ?", task_id, &changed, err);

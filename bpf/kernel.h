@@ -63,9 +63,21 @@ struct request_sock_queue {
 	atomic_t qlen;
 };
 
+struct tcp_ulp_ops {
+	char name[16];
+};
+
 struct inet_connection_sock {
 	struct request_sock_queue icsk_accept_queue;
+	const struct tcp_ulp_ops *icsk_ulp_ops;
+	void *icsk_ulp_data;
 	__u8 icsk_ca_state : 5;
+};
+
+/* Of the ULP "tls": 0 as long as a direction has no key. */
+struct tls_context {
+	__u8 tx_conf : 3;
+	__u8 rx_conf : 3;
 };
 
 struct minmax_sample {

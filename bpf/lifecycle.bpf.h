@@ -9,6 +9,7 @@
  * misses: a connect that fails before its SYN (ENETUNREACH), which never leaves CLOSE.
  */
 #include "bpf/handshake.bpf.h"
+#include "bpf/kernel_tls.bpf.h"
 #include "bpf/label.bpf.h"
 #include "bpf/slices.bpf.h"
 
@@ -151,7 +152,8 @@ static __always_inline void npt_closed(struct npt_conn *conn, struct sock *sk, i
 	}
 	if (conn->slot == NPT_SLOT_NONE)
 		npt_conn_own(conn, &conn->owner);
-	npt_conn_label(conn, sk);
+	if (tp) /* after a reset the key is there still */
+		npt_kernel_tls_look(conn, sk, tp);
 	if (npt_layer_protocol)
 		npt_tls_closed(conn, tp);
 	conn->flags |= NPT_CONN_CLOSED;

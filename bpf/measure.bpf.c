@@ -9,6 +9,7 @@
  *	loss        drops, resets                   always
  *	operations  reads and writes                layer Operations
  *	messages    what is spoken                  layer Protocol
+ *	kernel_tls  TLS that the kernel makes       layer Protocol
  *	datagrams   the same of UDP                 layer Operations
  *	turns       response and unread times       layer Operations
  *	trampolines begins of operations            layer Operations, where fentry is to be had

@@ -176,6 +176,7 @@ struct npt_bpf_speech {
 	__u32 generation; /* of the slot: who kept its number sees that it is another edge's */
 	__u64 moved_in;   /* connections that came from, or went to, another label's edge */
 	__u64 moved_out;
+	__u64 kernel_tls; /* connections whose TLS is the kernel's (kernel_tls.bpf.h) */
 	__u64 tls_writes;
 	__u64 tls_written_bytes;
 	__u64 tls_reads;
@@ -257,6 +258,7 @@ struct npt_bpf_tls_event {
  */
 #define NPT_TLS_PROCESS_FREELY   16
 #define NPT_TLS_PROCESS_AGAIN_NS 20000000ULL
+#define NPT_TLS_UNASSIGNED_MAX   4096 /* processes with calls in no edge, ended ones too */
 
 struct npt_bpf_tls_process {
 	__u64 start_ns; /* with the pid it names the process, as in npt_bpf_process_key */
@@ -275,6 +277,7 @@ enum npt_bpf_tls_form {
 	 */
 	NPT_TLS_RETURNS_ONE = 2,
 };
+
 #define NPT_TLS_COOKIE(form, writes)  ((__u64)(form) | (__u64)(writes) << 8)
 #define NPT_TLS_COOKIE_FORM(cookie)   ((cookie)&0xff)
 #define NPT_TLS_COOKIE_WRITES(cookie) ((cookie) >> 8 & 1)

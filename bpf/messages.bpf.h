@@ -18,6 +18,7 @@
  * MSG_PEEK, a partial read or a retransmission brings no byte twice.
  */
 #include "bpf/handshake.bpf.h"
+#include "bpf/kernel_tls.bpf.h"
 #include "bpf/label.bpf.h"
 #include "bpf/lifecycle.bpf.h"
 #include "bpf/protocol/classify.h"
@@ -270,6 +271,18 @@ static __always_inline bool npt_chunk_of_iterator(struct npt_chunk *chunk, struc
 	return true;
 }
 
+/* The socket has a ULP: what the program writes is not what goes out, or no news any more. */
+static __noinline int npt_message_is_sealed(struct npt_conn *conn, struct sock *sk,
+					    struct tcp_sock *tp)
+{
+	if (!conn || !sk || !tp)
+		return 0;
+	if (conn->slot == NPT_SLOT_NONE)
+		npt_conn_own_current(conn);
+	npt_kernel_tls_look(conn, sk, tp);
+	return (conn->kernel_tls & NPT_KERNEL_TLS_SENDS) || npt_is_understood(conn);
+}
+
 /* A write begins, or goes on with its next segment. */
 static __always_inline void npt_message_sent(struct sock *sk, struct npt_conn *conn,
 					     struct msghdr *msg)
@@ -280,7 +293,11 @@ static __always_inline void npt_message_sent(struct sock *sk, struct npt_conn *c
 	if (npt_is_understood(conn))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp || !npt_chunk_of_iterator(&chunk, msg))
+	if (!tp)
+		return;
+	if (npt_has_ulp(tp) && npt_message_is_sealed(conn, sk, tp))
+		return;
+	if (!npt_chunk_of_iterator(&chunk, msg))
 		return;
 	if (conn->slot == NPT_SLOT_NONE)
 		npt_conn_own_current(conn);
@@ -322,6 +339,8 @@ static __noinline int npt_message_after_call(struct sock *sk, struct npt_conn *c
 	struct tcp_sock *tp;
 
 	if (!sk || !conn)
+		return 0;
+	if (conn->kernel_tls & NPT_KERNEL_TLS_SENDS)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || !npt_chunk_of_call(&chunk, bytes))

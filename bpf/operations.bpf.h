@@ -74,6 +74,13 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 	conn->write_started_ns = 0;
 	if (!slot || result <= 0)
 		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (npt_layer_protocol && tp && npt_has_ulp(tp)) {
+		npt_kernel_tls_look(conn, sk, tp);
+		slot = npt_slot(conn->slot);
+		if (!slot)
+			return;
+	}
 	if (npt_layer_protocol && !npt_sees_write_begin && !npt_is_understood(conn)) {
 		npt_message_after_call(sk, conn, (__u32)result);
 		slot = npt_slot(conn->slot);
@@ -85,7 +92,6 @@ static __always_inline void npt_write_ends(struct sock *sk, struct npt_conn *con
 	npt_add(&slot->written_bytes, (__u64)result);
 	if (started_ns && conn->write_tid == (__u32)bpf_get_current_pid_tgid())
 		npt_metric_time(&slot->metrics[NPT_BPF_WRITE], now_ns - started_ns);
-	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
 	npt_metric_time(&slot->metrics[NPT_BPF_RTT], (__u64)(tp->srtt_us >> 3) * 1000);
@@ -116,11 +122,9 @@ int BPF_PROG(npt_write_end, struct sock *sk, int result, int flags)
 	return npt_sent(sk, result);
 }
 
-static __always_inline void npt_read_counts(struct sock *sk, struct npt_conn *conn,
+static __always_inline void npt_read_counts(struct tcp_sock *tp, struct npt_conn *conn,
 					    struct npt_bpf_slot *slot, __u64 bytes, __u64 now_ns)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-
 	npt_add(&slot->metrics[NPT_BPF_READ].count, 1);
 	npt_add(&slot->read_bytes, bytes);
 	if (!tp)
@@ -149,11 +153,16 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 	bool read = result > 0 && !(flags & (MSG_PEEK | MSG_ERRQUEUE));
 	bool first = conn->slot == NPT_SLOT_NONE;
 	struct npt_bpf_slot *slot;
+	struct tcp_sock *tp;
 
 	slot = npt_operation_slot(sk, conn);
 	if (!slot || !read)
 		return;
-	if (npt_layer_tls && first) /* it had no edge while its bytes were copied */
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (npt_layer_protocol && tp && npt_has_ulp(tp))
+		npt_kernel_tls_see(conn, npt_kernel_tls_keys(tp));
+	/* It had no edge while its bytes were copied, or they came in packets of no socket. */
+	if (npt_layer_tls && (first || (conn->kernel_tls & NPT_KERNEL_TLS_RECEIVES)))
 		npt_tls_received(conn);
 	if (npt_layer_protocol && conn->heard) {
 		npt_conn_relabel(conn, sk);
@@ -163,7 +172,9 @@ static __always_inline void npt_read_ends(struct sock *sk, struct npt_conn *conn
 		if (!slot)
 			return;
 	}
-	npt_read_counts(sk, conn, slot, (__u64)result, now_ns);
+	if (npt_layer_protocol)
+		npt_kernel_tls_count_news(conn);
+	npt_read_counts(tp, conn, slot, (__u64)result, now_ns);
 	if (took_ns)
 		npt_metric_time(&slot->metrics[NPT_BPF_READ], took_ns);
 }
@@ -207,9 +218,13 @@ int BPF_PROG(npt_read_spliced, struct sock *sk)
 	slot = npt_operation_slot(sk, conn);
 	if (!tp || !slot)
 		return 0;
+	npt_kernel_tls_look(conn, sk, tp);
+	slot = npt_slot(conn->slot);
+	if (!slot)
+		return 0;
 	bytes = tp->copied_seq - conn->copied_seq;
 	if ((__s32)bytes > 0)
-		npt_read_counts(sk, conn, slot, bytes, bpf_ktime_get_ns());
+		npt_read_counts(tp, conn, slot, bytes, bpf_ktime_get_ns());
 	return 0;
 }
 

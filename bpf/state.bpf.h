@@ -89,8 +89,8 @@ struct npt_conn {
 	__u32 reported_received_segments;
 	__u32 reported_spurious;
 	__u32 reported_listen_drops;
-	__u32 state; /* the last TCP state that was seen to */
-	__u32 padding;
+	__u32 state;      /* the last TCP state that was seen to */
+	__u32 kernel_tls; /* directions whose TLS is the kernel's (kernel_tls.bpf.h) */
 	/* Drops while it had no owner yet. */
 	struct npt_bpf_code_count early_drops[2];
 	__u64 early_drops_other;

@@ -17,7 +17,6 @@
  */
 #include "bpf/tls_session.bpf.h"
 
-#define NPT_TLS_SESSIONS     8192
 #define NPT_TLS_SMALL_NUMBER 4096        /* flags, where others have an address */
 #define NPT_TLS_CALL_MAX     0x7fffffffU /* bytes: the functions' own limit is an int's */
 #define NPT_TLS_RECORD_BYTES 16384       /* of plaintext */
@@ -152,8 +151,10 @@ static __always_inline void npt_tls_call_learn(const struct npt_tls_call *call, 
 {
 	struct npt_tls_session *session = npt_tls_session_of(call->session, true);
 
-	if (!session)
+	if (!session) {
+		npt_tls_unassigned_one();
 		return;
+	}
 	if (!call->writes)
 		npt_tls_plaintext(session, call->buffer, bytes, false);
 	if (call->writes)

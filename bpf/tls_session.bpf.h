@@ -4,7 +4,10 @@
  * TLS session - what a library calls a connection, by its address in the process: the plaintext's
  * dialog, and the edge that its calls are counted at.
  *
- * Calls that come before the connection is known are kept with the session, and counted then.
+ * Calls that come before the connection is known are kept with the session, and counted then. Until
+ * then, and for good if their session ends or makes room before, they are in no edge: npt_tls_
+ * unassigned has how many those are, by process. Adding at the one end and taking away at the other
+ * needs no look at how sessions end.
  */
 #include "bpf/label.bpf.h"
 #include "bpf/messages.bpf.h"
@@ -43,6 +46,15 @@ struct {
 	__type(value, struct npt_tls_session);
 } npt_tls_sessions SEC(".maps");
 
+/* Calls that were seen and are in no edge; what found no room here is a loss. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NPT_TLS_UNASSIGNED_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct npt_bpf_process_key);
+	__type(value, __u64);
+} npt_tls_unassigned SEC(".maps");
+
 static const struct npt_tls_session npt_tls_session_begin = { .slot = NPT_SLOT_NONE };
 
 static __always_inline struct npt_tls_session *npt_tls_session_of(__u64 session, bool create)
@@ -74,6 +86,36 @@ static __always_inline struct npt_bpf_speech *npt_tls_session_speech(
 	return session->connection ? npt_tls_speech(session->slot, session->generation) : NULL;
 }
 
+/* Of the current process, whose session it is. */
+static __noinline int npt_tls_unassigned_one(void)
+{
+	struct npt_bpf_process_key key = {};
+	__u64 *calls, none = 0;
+
+	npt_process_key(&key, bpf_get_current_task_btf(), 0);
+	calls = bpf_map_lookup_elem(&npt_tls_unassigned, &key);
+	if (!calls) {
+		bpf_map_update_elem(&npt_tls_unassigned, &key, &none, BPF_NOEXIST);
+		calls = bpf_map_lookup_elem(&npt_tls_unassigned, &key);
+	}
+	if (calls)
+		npt_add(calls, 1);
+	else
+		npt_count_loss(NPT_LOSS_TLS_CALL);
+	return 0;
+}
+
+static __always_inline void npt_tls_assigned(__u64 count)
+{
+	struct npt_bpf_process_key key = {};
+	__u64 *calls;
+
+	npt_process_key(&key, bpf_get_current_task_btf(), 0);
+	calls = bpf_map_lookup_elem(&npt_tls_unassigned, &key);
+	if (calls)
+		npt_add(calls, -count);
+}
+
 static __always_inline bool npt_tls_session_settled(const struct npt_tls_session *session)
 {
 	return session->dialog.classified.final && session->connection && !session->heard;
@@ -94,6 +136,7 @@ static __always_inline void npt_tls_count(struct npt_tls_session *session, bool 
 		npt_tls_count_at(speech, writes, bytes);
 		return;
 	}
+	npt_tls_unassigned_one();
 	npt_add(writes ? &session->counts.writes : &session->counts.reads, 1);
 	npt_add(writes ? &session->counts.written_bytes : &session->counts.read_bytes, bytes);
 }
@@ -102,13 +145,17 @@ static __always_inline void npt_tls_count(struct npt_tls_session *session, bool 
 static __always_inline void npt_tls_count_kept(struct npt_tls_session *session)
 {
 	struct npt_bpf_speech *speech = npt_tls_session_speech(session);
+	__u64 writes, reads;
 
 	if (!speech || !(session->counts.writes | session->counts.reads))
 		return;
-	npt_add(&speech->tls_writes, __sync_lock_test_and_set(&session->counts.writes, 0));
+	writes = __sync_lock_test_and_set(&session->counts.writes, 0);
+	reads = __sync_lock_test_and_set(&session->counts.reads, 0);
+	npt_tls_assigned(writes + reads);
+	npt_add(&speech->tls_writes, writes);
 	npt_add(&speech->tls_written_bytes,
 		__sync_lock_test_and_set(&session->counts.written_bytes, 0));
-	npt_add(&speech->tls_reads, __sync_lock_test_and_set(&session->counts.reads, 0));
+	npt_add(&speech->tls_reads, reads);
 	npt_add(&speech->tls_read_bytes, __sync_lock_test_and_set(&session->counts.read_bytes, 0));
 }
 

@@ -9,6 +9,7 @@
  * that waited in an accept queue. iter/bpf_sk_storage_map folds the totals of all connections into
  * their edges, and forgets a scope's sockets when its task ends.
  */
+#include "bpf/kernel_tls.bpf.h"
 #include "bpf/label.bpf.h"
 
 static __always_inline bool npt_is_listening(__u32 scope, __u16 port)
@@ -198,7 +199,7 @@ int npt_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 			npt_conn_own(conn, &conn->owner);
 		if (conn->slot == NPT_SLOT_NONE)
 			npt_walk_unowned++;
-		npt_conn_label(conn, sk);
+		npt_kernel_tls_look(conn, sk, tp);
 		slot = npt_slot(conn->slot);
 		if (slot && conn->slot != NPT_SLOT_NONE) {
 			npt_conn_fold(conn, tp, slot);

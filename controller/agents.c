@@ -21,6 +21,7 @@
 struct agent {
 	uint64_t socket;
 	char instance[NPT_UID_BYTES];
+	char *kind;   /* what it said of its node */
 	char *sent;   /* the wanted state as it was sent last, without times */
 	bool greeted; /* it said hello: before that it is told nothing */
 	/* What it holds by its hello, until the first wanted state that answers it. */
@@ -33,12 +34,14 @@ struct npt_agents {
 	struct npt_endpoint endpoint;
 	struct npt_queue *events;
 	struct npt_strmap *by_node;
+	uint64_t version;
 };
 
 static void free_agent(void *item)
 {
 	struct agent *agent = item;
 
+	free(agent->kind);
 	free(agent->sent);
 	free(agent->held);
 	free(agent);
@@ -46,14 +49,14 @@ static void free_agent(void *item)
 
 /* --- the server's thread --- */
 
-static void on_open(void *context, uint64_t socket, const char *authorization, const char *client)
+static void on_open(void *context, uint64_t socket, const struct npt_opening *opening)
 {
 	struct npt_agents *agents = context;
-	const char *token = npt_bearer_token(authorization);
+	const char *token = npt_bearer_token(opening->authorization);
 	struct npt_event *event;
 
 	if (!token) {
-		npt_log_warning("connection without a token refused", "client", client);
+		npt_log_warning("connection without a token refused", "client", opening->client);
 		(void)npt_server_socket_close(agents->server, socket, CLOSE_POLICY,
 					      "a bearer token is needed");
 		return;
@@ -189,6 +192,7 @@ void npt_agents_closed(struct npt_agents *agents, uint64_t socket)
 		return;
 	npt_log_info("agent disconnected", "node", node);
 	npt_strmap_remove(agents->by_node, node);
+	agents->version++;
 }
 
 const char *npt_agents_instance(const struct npt_agents *agents, const char *node)
@@ -205,13 +209,30 @@ void npt_agents_hello(struct npt_agents *agents, const char *node,
 
 	if (!agent)
 		return;
+	npt_log_info("agent says hello", "node", node, "version", hello->version, "kernel",
+		     hello->kernel);
 	agent->greeted = true;
+	free(agent->kind);
+	agent->kind = npt_channel_kind_to_json(hello);
+	agents->version++;
 	memcpy(agent->instance, hello->instance, sizeof(agent->instance));
 	free(agent->held);
 	agent->held = npt_alloc(hello->held_count, sizeof(*agent->held));
 	agent->held_count = hello->held_count;
 	for (size_t i = 0; i < hello->held_count; i++)
 		memcpy(agent->held[i], hello->held[i].task_uid, sizeof(agent->held[i]));
+}
+
+const char *npt_agents_kind(const struct npt_agents *agents, const char *node)
+{
+	const struct agent *agent = npt_strmap_get(agents->by_node, node);
+
+	return agent ? agent->kind : NULL;
+}
+
+uint64_t npt_agents_version(const struct npt_agents *agents)
+{
+	return agents->version;
 }
 
 bool npt_agents_is_greeted(const struct npt_agents *agents, const char *node)

@@ -35,6 +35,10 @@ const char *npt_agents_instance(const struct npt_agents *agents, const char *nod
 /* It said hello: who it is, what it holds. */
 void npt_agents_hello(struct npt_agents *agents, const char *node,
 		      const struct npt_channel_message *hello);
+/* What the node's agent said of it (npt_channel_kind_to_json()); NULL before its hello. */
+const char *npt_agents_kind(const struct npt_agents *agents, const char *node);
+/* Another number whenever a node or its kind has come or gone. */
+uint64_t npt_agents_version(const struct npt_agents *agents);
 /* Whether this connection said hello: what comes before it is of nobody known. */
 bool npt_agents_is_greeted(const struct npt_agents *agents, const char *node);
 /* The uid of a task that it holds by its hello and was told nothing about yet; NULL beyond. */

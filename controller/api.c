@@ -24,7 +24,7 @@
 #define NAME_FOR_NS (30 * NPT_NS_PER_SECOND)
 #define AUDIENCE    "npt-controller"
 
-enum job_kind { JOB_REVIEW, JOB_WRITE, JOB_RESOLVE };
+enum job_kind { JOB_REVIEW, JOB_WRITE, JOB_PUBLISH, JOB_RESOLVE };
 
 struct job {
 	enum job_kind kind;
@@ -90,9 +90,10 @@ static void review(struct npt_api *api, const struct job *job)
 	npt_event_push(api->events, event);
 }
 
-static void write_status(struct npt_api *api, const struct job *job)
+static void write_patch(struct npt_api *api, const struct job *job)
 {
-	struct npt_event *event = npt_event_new(NPT_EVENT_WRITTEN);
+	struct npt_event *event =
+		npt_event_new(job->kind == JOB_WRITE ? NPT_EVENT_WRITTEN : NPT_EVENT_PUBLISHED);
 	struct npt_error err = NPT_ERROR_NONE;
 
 	memcpy(event->uid, job->uid, sizeof(event->uid));
@@ -200,10 +201,10 @@ static void *work(void *context)
 	while ((job = npt_queue_wait(lane->jobs, -1))) {
 		if (job->kind == JOB_REVIEW)
 			review(lane->api, job);
-		else if (job->kind == JOB_WRITE)
-			write_status(lane->api, job);
-		else
+		else if (job->kind == JOB_RESOLVE)
 			resolve(lane->api, job);
+		else
+			write_patch(lane->api, job);
 		free_job(job);
 	}
 	return NULL;
@@ -225,12 +226,13 @@ static int start_lane(struct npt_api *api, struct lane *lane, const struct npt_k
 }
 
 int npt_api_start(struct npt_api **api_ret, const struct npt_kube_config *config,
-		  struct npt_queue *events, const char *agent_user, struct npt_error *err)
+		  struct npt_queue *events, const char *agent_account, struct npt_error *err)
 {
 	npt_auto(npt_api_free) struct npt_api *api = npt_alloc(1, sizeof(*api));
 
 	api->events = events;
-	api->agent_user = npt_strdup(agent_user);
+	api->agent_user =
+		npt_format("system:serviceaccount:%s:%s", config->namespace_name, agent_account);
 	api->names = npt_strmap_new(NAMES_MAX, free);
 	for (size_t i = 0; i < LANE_COUNT; i++) {
 		int r = start_lane(api, &api->lanes[i], config, err);
@@ -291,6 +293,14 @@ int npt_api_write_status(struct npt_api *api, const struct npt_task *task, json_
 	job->path = npt_format(
 		"/apis/netprof.io/v1alpha1/namespaces/%s/networkprofilingtasks/%s/status",
 		task->namespace_name, task->name);
+	return push(api, LANE_WRITES, job);
+}
+
+int npt_api_publish(struct npt_api *api, const char *path, json_t *patch)
+{
+	struct job *job = npt_alloc(1, sizeof(*job));
+
+	*job = (struct job){ .kind = JOB_PUBLISH, .patch = patch, .path = npt_strdup(path) };
 	return push(api, LANE_WRITES, job);
 }
 

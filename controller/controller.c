@@ -18,8 +18,8 @@
 
 #include "controller/agents.h"
 #include "controller/api.h"
-#include "controller/events.h"
 #include "controller/ingest.h"
+#include "controller/nodes.h"
 #include "controller/status.h"
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
@@ -46,6 +46,7 @@ struct controller {
 	struct npt_kube_config config;
 	struct npt_queue *events;
 	struct npt_agents *agents;
+	struct npt_nodes nodes;
 	struct npt_api *api;
 	struct npt_reflector *tasks_reflector;
 	struct npt_server *health;
@@ -165,11 +166,9 @@ static void on_pods_synced(void *context)
 
 /* --- the controller's thread --- */
 
-static bool is_connected(const void *context, const char *node)
+static bool is_connected(const void *agents, const char *node)
 {
-	const struct controller *controller = context;
-
-	return npt_agents_is_connected(controller->agents, node);
+	return npt_agents_is_connected(agents, node);
 }
 
 static void watch_pods(struct controller *controller, struct entry *entry)
@@ -282,7 +281,7 @@ static void reconcile_all(struct controller *controller, bool everything)
 
 		if (everything || run->dirty) {
 			npt_task_run_reconcile(run, npt_clock_unix_ms(), now_ns, is_connected,
-					       controller);
+					       controller->agents);
 			changed = true;
 		}
 		if (run->status.finished)
@@ -319,8 +318,6 @@ static void take_frame(struct controller *controller, struct npt_event *event)
 	if (!node)
 		return;
 	if (message->type == NPT_CHANNEL_HELLO) {
-		npt_log_info("agent says hello", "node", node, "version", message->version,
-			     "kernel", message->kernel);
 		npt_agents_hello(controller->agents, node, message);
 		want(controller, node, true);
 	} else if (message->type == NPT_CHANNEL_SUMMARY) {
@@ -388,6 +385,8 @@ static void take_event(struct controller *controller, struct npt_event *event)
 {
 	if (event->kind == NPT_EVENT_TASK) {
 		take_task(controller, event->task);
+	} else if (event->kind == NPT_EVENT_PUBLISHED) {
+		npt_nodes_published(&controller->nodes, event);
 	} else if (event->kind == NPT_EVENT_TASKS_SYNCED) {
 		controller->tasks_known = true;
 		want_all(controller, false);
@@ -413,6 +412,8 @@ static void loop(struct controller *controller)
 		}
 		now_ns = npt_clock_boottime_ns();
 		reconcile_all(controller, now_ns >= next_ns);
+		npt_nodes_publish(&controller->nodes, controller->agents, controller->api,
+				  controller->config.namespace_name);
 		if (now_ns >= next_ns)
 			next_ns = now_ns + NPT_NS_PER_SECOND;
 	}
@@ -437,23 +438,22 @@ static int start(struct controller *controller, struct npt_error *err)
 		.on_synced = on_tasks_synced,
 		.on_trouble = on_trouble,
 	};
-	npt_auto_free char *agent_user = NULL;
 	int r = npt_kube_config_load(&controller->config, options->kubeconfig, "npt-controller",
 				     err);
 
 	if (r < 0)
 		return r;
-	agent_user = npt_format("system:serviceaccount:%s:%s",
-				options->namespace_name ? options->namespace_name
-							: controller->config.namespace_name,
-				options->agent_account);
+	if (options->namespace_name) {
+		free(controller->config.namespace_name);
+		controller->config.namespace_name = npt_strdup(options->namespace_name);
+	}
 	r = npt_ingest_open(&controller->ingest, options->ingest_key, options->ingest_url, err);
 	if (r >= 0)
 		r = npt_health_serve(options->health, &controller->synced, &controller->health,
 				     err);
 	if (r >= 0)
 		r = npt_api_start(&controller->api, &controller->config, controller->events,
-				  agent_user, err);
+				  options->agent_account, err);
 	if (r >= 0)
 		r = npt_agents_start(&controller->agents, &agents_options, err);
 	if (r >= 0)
@@ -467,6 +467,7 @@ static void end(struct controller *controller)
 	npt_reflector_free(controller->tasks_reflector);
 	npt_strmap_free(controller->tasks);
 	npt_agents_free(controller->agents);
+	npt_nodes_done(&controller->nodes);
 	npt_api_free(controller->api);
 	npt_server_free(controller->health);
 	npt_queue_free(controller->events);

@@ -25,6 +25,7 @@ enum npt_event_kind {
 	NPT_EVENT_REVIEWED,     /* socket, outcome, text: the node or why not */
 	NPT_EVENT_WRITTEN,      /* uid of the task, outcome, text: error; version */
 	NPT_EVENT_NAMED,        /* socket, message: names */
+	NPT_EVENT_PUBLISHED,    /* outcome, text: error */
 };
 
 struct npt_event {

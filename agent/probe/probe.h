@@ -109,6 +109,12 @@ int npt_probe_tls_processes_fd(const struct npt_probe *probe);
 typedef void npt_probe_tell_process(void *context, const struct npt_bpf_tls_process *process);
 void npt_probe_read_tls_processes(struct npt_probe *probe, npt_probe_tell_process *tell,
 				  void *context);
+/*
+ * How many calls of its TLS libraries that process has made of which no connection is known: not
+ * yet, or never. Remembered, after its end too, until it is forgotten.
+ */
+uint64_t npt_probe_tls_unassigned(const struct npt_probe *probe, uint32_t pid, uint64_t start_ns);
+void npt_probe_forget_tls_unassigned(struct npt_probe *probe, uint32_t pid, uint64_t start_ns);
 /* As many, of the same numbers. */
 const struct npt_bpf_speech *npt_probe_speeches(const struct npt_probe *probe);
 bool npt_probe_process(struct npt_probe *probe, const struct npt_bpf_process_key *key,

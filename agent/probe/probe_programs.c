@@ -299,6 +299,7 @@ static void choose_tls_calls(struct npt_probe *probe)
 	if (can->tls_calls)
 		return;
 	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_sessions, 1);
+	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_unassigned, 1);
 	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_told, 1);
 	(void)bpf_map__set_max_entries(skeleton->maps.npt_tls_processes,
 				       (__u32)sysconf(_SC_PAGESIZE));

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 
+#include <bpf/bpf.h>
+
 #include "agent/probe/probe_private.h"
 
 #define FIRST_BYTES __builtin_offsetof(struct npt_bpf_tls_event, bytes)
@@ -75,6 +77,23 @@ void npt_probe_read_tls_processes(struct npt_probe *probe, npt_probe_tell_proces
 	probe->tell_process = tell;
 	probe->tell_process_context = context;
 	(void)ring_buffer__consume(probe->tls_processes);
+}
+
+uint64_t npt_probe_tls_unassigned(const struct npt_probe *probe, uint32_t pid, uint64_t start_ns)
+{
+	const struct npt_bpf_process_key key = { .start_ns = start_ns, .pid = pid };
+	__s64 calls = 0;
+
+	(void)bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.npt_tls_unassigned), &key,
+				  &calls);
+	return calls > 0 ? (uint64_t)calls : 0; /* one whose coming found no room may have gone */
+}
+
+void npt_probe_forget_tls_unassigned(struct npt_probe *probe, uint32_t pid, uint64_t start_ns)
+{
+	const struct npt_bpf_process_key key = { .start_ns = start_ns, .pid = pid };
+
+	(void)bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.npt_tls_unassigned), &key);
 }
 
 void npt_probe_read_tls(struct npt_probe *probe, npt_probe_tell_tls *tell, void *context)

@@ -39,6 +39,7 @@ int npt_kube_client_new(struct npt_kube_client **client_ret, const struct npt_ku
 		.ca_pem = config->ca_pem,
 		.cert_pem = config->cert_pem,
 		.key_pem = config->key_pem,
+		.unix_socket = config->unix_socket,
 		.user_agent = config->user_agent,
 	};
 	int r = npt_http_client_new(&options, &client->http, err);

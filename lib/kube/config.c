@@ -229,6 +229,7 @@ void npt_kube_config_done(struct npt_kube_config *config)
 	free(config->cert_pem);
 	free_secret(config->key_pem);
 	free_secret(config->token);
+	free(config->unix_socket);
 	free(config->namespace_name);
 	free(config->user_agent);
 	*config = (struct npt_kube_config){ 0 };

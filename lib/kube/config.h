@@ -20,6 +20,7 @@ struct npt_kube_config {
 	char *cert_pem;
 	char *key_pem;
 	char *token;
+	char *unix_socket;    /* of a proxy that signs in for us; server: http://localhost:80 */
 	char *namespace_name; /* of this pod, or "default" */
 	char *user_agent;     /* "npt-controller/0.1.0" */
 };

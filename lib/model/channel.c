@@ -170,15 +170,32 @@ static json_t *assignment_json(const struct npt_assignment *assignment)
 	return object;
 }
 
+static void set_kind(json_t *object, const struct npt_channel_message *hello)
+{
+	npt_json_set_text(object, "version", hello->version);
+	npt_json_set_text(object, "kernel", hello->kernel);
+	npt_json_set(object, "layers", layers_json(hello->layers));
+	npt_json_set(object, "unavailable", npt_reasons_to_json(hello->unavailable));
+}
+
+char *npt_channel_kind_to_json(const struct npt_channel_message *hello)
+{
+	json_t *object = json_object();
+	char *text;
+
+	set_kind(object, hello);
+	text = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	return text;
+}
+
 static void write_hello(json_t *object, const struct npt_channel_message *message)
 {
 	npt_json_set_number(object, "proto", message->proto);
 	npt_json_set_text(object, "node", message->node);
 	npt_json_set_text(object, "podUid", message->pod_uid);
 	npt_json_set_text(object, "instance", message->instance);
-	npt_json_set_text(object, "version", message->version);
-	npt_json_set_text(object, "kernel", message->kernel);
-	npt_json_set(object, "layers", layers_json(message->layers));
+	set_kind(object, message);
 	set_held(object, "holding", message, false);
 }
 
@@ -376,6 +393,7 @@ static void read_hello(struct npt_json_reader *reader, const json_t *object,
 	npt_json_text(reader, object, "version", message->version, sizeof(message->version));
 	npt_json_text(reader, object, "kernel", message->kernel, sizeof(message->kernel));
 	read_layers(reader, object, message->layers);
+	npt_reasons_from_json(reader, object, "unavailable", message->unavailable);
 	read_held(reader, object, "holding", message);
 }
 

@@ -9,7 +9,7 @@
  * and unknown fields are ignored (N and N-1 interoperate); wrong types are refused and counted.
  *
  * agent -> controller
- *	hello    {proto, node, podUid, instance, version, kernel, layers, holding}
+ *	hello    {proto, node, podUid, instance, version, kernel, layers, unavailable, holding}
  *	summary  {assignments: [{id, taskUid, state, reason, message, pods}]}
  *	resolve  {addresses: ["10.1.2.3"]}
  * controller -> agent
@@ -129,7 +129,9 @@ struct npt_channel_message {
 	char instance[NPT_UID_BYTES];
 	char version[32];
 	char kernel[96];
-	bool layers[NPT_LAYER_COUNT];
+	bool layers[NPT_LAYER_COUNT]; /* that work on this node */
+	struct npt_named_reason
+		unavailable[NPT_REPORT_UNAVAILABLE_MAX]; /* and what does not, why */
 	/* hello, summary */
 	struct npt_held_assignment *held;
 	size_t held_count;
@@ -149,6 +151,8 @@ struct npt_channel_message *npt_channel_message_new(enum npt_channel_type type);
 void npt_channel_message_free(struct npt_channel_message *message);
 NPT_DEFINE_AUTO(struct npt_channel_message *, npt_channel_message_free)
 
+/* What a hello says of its node: {version, kernel, layers, unavailable}. The caller's to free. */
+char *npt_channel_kind_to_json(const struct npt_channel_message *hello);
 /* One frame of text, the caller's to free. */
 char *npt_channel_encode(const struct npt_channel_message *message);
 int npt_channel_decode(const char *json, size_t size_bytes,

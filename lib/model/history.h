@@ -50,3 +50,13 @@ char *npt_window_list_json_text(const char *windows, const char *next);
 char *npt_stored_window_to_json(uint64_t sequence, int added);
 /* RFC 9457. The caller's to free. */
 char *npt_problem_to_json(unsigned int status, const char *title, const char *detail);
+/*
+ * {"kind": "FindingList", ...} of what is wrong, worst first: add() for each pod, whose findings
+ * are set, then to_json(). "counts" is of all edges, by verdict.
+ */
+struct npt_finding_list;
+struct npt_finding_list *npt_finding_list_new(void);
+void npt_finding_list_free(struct npt_finding_list *list);
+NPT_DEFINE_AUTO(struct npt_finding_list *, npt_finding_list_free)
+void npt_finding_list_add_pod(struct npt_finding_list *list, const struct npt_report *pod);
+char *npt_finding_list_to_json(struct npt_finding_list *list, const struct npt_report *head);

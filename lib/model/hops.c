@@ -191,13 +191,13 @@ static void link_edge(struct npt_edge *edge, const struct way *way)
 	}
 }
 
-/* Whether the hops' messages are the same; then they are not looked at again. */
-static bool settle(struct hop *hops, size_t count)
+/* Hops whose messages are the same are not looked at again. */
+static void settle(struct hop *hops, size_t count)
 {
 	struct way way = add_up(hops, count);
 
 	if (!is_way(&way))
-		return false;
+		return;
 	for (size_t i = 0; i < count; i++) {
 		if (hops[i].settled || is_idle(hops[i].edge))
 			continue;
@@ -205,7 +205,6 @@ static bool settle(struct hop *hops, size_t count)
 		if (!hops[i].inner && !way.several)
 			link_edge(hops[i].edge, &way);
 	}
-	return true;
 }
 
 static bool is_same_way(const struct hop *a, const struct hop *b)
@@ -226,9 +225,9 @@ static void settle_way(struct hop *hops, size_t count)
 				break;
 		}
 		if (asked[0])
-			(void)settle(hops + i, next - i);
+			settle(hops + i, next - i);
 	}
-	(void)settle(hops, count);
+	settle(hops, count);
 }
 
 static bool is_loopback(const char *endpoint)

@@ -4,6 +4,8 @@
  */
 #include "lib/model/json.h"
 
+#include "lib/core/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -148,4 +150,38 @@ void npt_json_set_some_number(json_t *object, const char *key, uint64_t value)
 {
 	if (value > 0)
 		npt_json_set_number(object, key, value);
+}
+
+json_t *npt_json_buckets(const struct npt_histogram *histogram)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < NPT_HISTOGRAM_BUCKETS; i++) {
+		json_t *pair;
+
+		if (histogram->buckets[i] == 0)
+			continue;
+		pair = json_array();
+		(void)json_array_append_new(pair, npt_json_number(npt_histogram_lower_micros(i)));
+		(void)json_array_append_new(pair, npt_json_number(histogram->buckets[i]));
+		(void)json_array_append_new(array, pair);
+	}
+	return array;
+}
+
+json_t *npt_json_head(const char *kind, const struct npt_report *head)
+{
+	json_t *object = json_object(), *task = json_object();
+	char start[NPT_RFC3339_BYTES];
+
+	npt_json_set_text(object, "kind", kind);
+	npt_json_set_text(object, "apiVersion", "netprof.io/v1alpha1");
+	npt_json_set_text(task, "namespace", head->task.namespace_name);
+	npt_json_set_text(task, "name", head->task.name);
+	npt_json_set_text(task, "uid", head->task.uid);
+	npt_json_set(object, "task", task);
+	npt_rfc3339_ms(head->start_unix_ms, start);
+	npt_json_set_text(object, "start", start);
+	npt_json_set_number(object, "durationMillis", head->duration_ms);
+	return object;
 }

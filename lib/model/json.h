@@ -13,6 +13,8 @@
 #include <jansson.h>
 
 #include "lib/core/error.h"
+#include "lib/core/histogram.h"
+#include "lib/model/report.h"
 
 struct npt_json_reader {
 	struct npt_error *err;
@@ -46,3 +48,7 @@ void npt_json_set_text(json_t *object, const char *key, const char *text);
 void npt_json_set_some_text(json_t *object, const char *key, const char *text);
 void npt_json_set_number(json_t *object, const char *key, uint64_t value);
 void npt_json_set_some_number(json_t *object, const char *key, uint64_t value);
+/* Sparse: [lower bound in us, count], ascending. */
+json_t *npt_json_buckets(const struct npt_histogram *histogram);
+/* How an answer about a task begins: kind, apiVersion, task, start, durationMillis. */
+json_t *npt_json_head(const char *kind, const struct npt_report *head);

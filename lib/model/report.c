@@ -23,6 +23,18 @@ void npt_report_free(struct npt_report *report)
 	free(report);
 }
 
+void npt_report_expect_edges(struct npt_report *report, size_t count)
+{
+	size_t capacity = 1;
+
+	if (report->edges || count == 0)
+		return;
+	while (capacity < count)
+		capacity *= 2;
+	report->edges = npt_realloc(NULL, capacity, sizeof(*report->edges));
+	report->edges_room = capacity;
+}
+
 struct npt_edge *npt_report_add_edge(struct npt_report *report)
 {
 	size_t count = report->edges_count;
@@ -30,9 +42,11 @@ struct npt_edge *npt_report_add_edge(struct npt_report *report)
 
 	if (count >= NPT_REPORT_EDGES_MAX)
 		return NULL;
-	if ((count & (count - 1)) == 0)
+	if (count == report->edges_room) {
+		report->edges_room = count ? count * 2 : 1;
 		report->edges =
-			npt_realloc(report->edges, count ? count * 2 : 1, sizeof(*report->edges));
+			npt_realloc(report->edges, report->edges_room, sizeof(*report->edges));
+	}
 	edge = &report->edges[report->edges_count++];
 	memset(edge, 0, sizeof(*edge));
 	return edge;

@@ -41,6 +41,7 @@
 #define NPT_ALPN_BYTES             64 /* "offered: " and what a proxy of Istio offers */
 #define NPT_CIPHER_BYTES           48
 #define NPT_REPORT_TLS_MAX         128
+#define NPT_EDGE_ID_BYTES          17
 #define NPT_NUMBER_MAX             ((UINT64_C(1) << 53) - 1)
 
 enum npt_report_kind { NPT_REPORT_WINDOW, NPT_REPORT_REPORT };
@@ -185,6 +186,7 @@ struct npt_edge {
 		 * on in the edge of that: what they had counted until then stayed. */
 		uint64_t moved_in;
 		uint64_t moved_out;
+		uint64_t kernel_tls; /* that turned out to have their TLS made by the kernel */
 		struct npt_named_count failed[NPT_EDGE_FAILED_MAX]; /* by errno name; "" ends */
 	} connections;
 	struct {
@@ -257,6 +259,9 @@ struct npt_tls_use {
 	char how[NPT_TEXT_BYTES];       /* "uprobe.multi on SSL_read, SSL_write of libssl.so.3" */
 	enum npt_tls_coverage coverage;
 	char why[NPT_TEXT_BYTES]; /* why not more; "" if full */
+	/* Gauge: calls that were seen, of which no connection is known (yet): they are in no edge.
+	 */
+	uint64_t unassigned_calls;
 };
 
 struct npt_report {
@@ -273,6 +278,7 @@ struct npt_report {
 	char node[NPT_NAME_BYTES];
 	struct npt_edge *edges;
 	size_t edges_count;
+	size_t edges_room;    /* of the array */
 	uint64_t other_edges; /* how many did not fit and were folded into "other" */
 	struct {
 		uint64_t events; /* failed map operations and the like, in the kernel */
@@ -296,6 +302,8 @@ struct npt_report *npt_report_new(void);
 void npt_report_free(struct npt_report *report);
 NPT_DEFINE_AUTO(struct npt_report *, npt_report_free)
 
+/* Room for so many at once, before the first is added. */
+void npt_report_expect_edges(struct npt_report *report, size_t count);
 /* A zeroed edge at the end of the array, borrowed until the next call; NULL at the maximum. */
 struct npt_edge *npt_report_add_edge(struct npt_report *report);
 /* A zeroed line, borrowed until the next call; NULL at the maximum (and tls_other counts). */
@@ -354,4 +362,7 @@ char *npt_report_to_json(const struct npt_report *report);
 /* The same in pieces, for a report that is made edge by edge: before, edges with "," between,
  * after. All are the caller's to free. */
 char *npt_edge_to_json(const struct npt_edge *edge);
+/* Two parts of that: which edge it is, with what it speaks; and what was counted. */
+char *npt_edge_identity_to_json(const struct npt_edge *edge);
+char *npt_edge_counters_to_json(const struct npt_edge *edge);
 void npt_report_json_frame(const struct npt_report *report, char **before_ret, char **after_ret);

@@ -12,6 +12,7 @@
 #include "lib/core/buffer.h"
 #include "lib/core/clock.h"
 #include "lib/model/json.h"
+#include "lib/model/report_merge.h"
 
 #define CONFIDENCE_DIGITS 3 /* it is counted in thousandths */
 
@@ -24,23 +25,6 @@ static json_t *named_counts(const struct npt_named_count *counts, size_t max)
 	return object;
 }
 
-static json_t *buckets(const struct npt_histogram *histogram)
-{
-	json_t *array = json_array();
-
-	for (uint32_t i = 0; i < NPT_HISTOGRAM_BUCKETS; i++) {
-		json_t *pair;
-
-		if (histogram->buckets[i] == 0)
-			continue;
-		pair = json_array();
-		(void)json_array_append_new(pair, npt_json_number(npt_histogram_lower_micros(i)));
-		(void)json_array_append_new(pair, npt_json_number(histogram->buckets[i]));
-		(void)json_array_append_new(array, pair);
-	}
-	return array;
-}
-
 static json_t *histogram_json(const struct npt_histogram *histogram)
 {
 	json_t *object = json_object();
@@ -51,7 +35,7 @@ static json_t *histogram_json(const struct npt_histogram *histogram)
 	npt_json_set_number(object, "p95", npt_histogram_quantile_micros(histogram, 950));
 	npt_json_set_number(object, "p99", npt_histogram_quantile_micros(histogram, 990));
 	npt_json_set_number(object, "max", histogram->max_micros);
-	npt_json_set(object, "buckets", buckets(histogram));
+	npt_json_set(object, "buckets", npt_json_buckets(histogram));
 	return object;
 }
 
@@ -110,6 +94,7 @@ static json_t *connections_json(const struct npt_edge *edge)
 	npt_json_set_number(object, "closed", edge->connections.closed);
 	npt_json_set_some_number(object, "movedIn", edge->connections.moved_in);
 	npt_json_set_some_number(object, "movedOut", edge->connections.moved_out);
+	npt_json_set_some_number(object, "kernelTls", edge->connections.kernel_tls);
 	npt_json_set(object, "failed", named_counts(edge->connections.failed, NPT_EDGE_FAILED_MAX));
 	return object;
 }
@@ -255,16 +240,23 @@ static void set_tls_calls(json_t *object, const struct npt_edge *edge)
 	npt_json_set(object, "tlsCalls", calls);
 }
 
-static json_t *edge_json(const struct npt_edge *edge)
+/* Which edge it is, and what is known of what it speaks. */
+static void set_identity(json_t *object, const struct npt_edge *edge)
 {
-	json_t *object = json_object();
+	char edge_id[NPT_EDGE_ID_BYTES];
 
+	npt_edge_id(edge, edge_id);
+	npt_json_set_text(object, "id", edge_id);
 	npt_json_set(object, "process", process_json(&edge->process));
 	npt_json_set_text(object, "role", npt_role_name(edge->role));
 	npt_json_set(object, "peer", peer_json(&edge->peer));
 	npt_json_set_text(object, "transport", edge->transport);
 	set_label(object, edge);
 	set_hop(object, edge);
+}
+
+static void set_counters(json_t *object, const struct npt_edge *edge)
+{
 	npt_json_set(object, "connections", connections_json(edge));
 	npt_json_set(object, "sent", transfer_json(edge->sent.bytes, edge->sent.segments));
 	npt_json_set(object, "received",
@@ -284,6 +276,14 @@ static json_t *edge_json(const struct npt_edge *edge)
 	npt_json_set(object, "resets", resets_json(edge));
 	npt_json_set(object, "limited", limited_json(edge));
 	npt_json_set(object, "queue", queue_json(edge));
+}
+
+static json_t *edge_json(const struct npt_edge *edge)
+{
+	json_t *object = json_object();
+
+	set_identity(object, edge);
+	set_counters(object, edge);
 	npt_json_set(object, "finding", finding_json(edge));
 	return object;
 }
@@ -338,6 +338,7 @@ static json_t *tls_json(const struct npt_report *report)
 		npt_json_set_text(object, "how", use->how);
 		npt_json_set_text(object, "coverage", npt_tls_coverage_name(use->coverage));
 		npt_json_set_text(object, "why", use->why);
+		npt_json_set_some_number(object, "unassignedCalls", use->unassigned_calls);
 		(void)json_array_append_new(array, object);
 	}
 	return array;
@@ -375,6 +376,22 @@ static char *dump(json_t *object)
 char *npt_edge_to_json(const struct npt_edge *edge)
 {
 	return dump(edge_json(edge));
+}
+
+char *npt_edge_identity_to_json(const struct npt_edge *edge)
+{
+	json_t *object = json_object();
+
+	set_identity(object, edge);
+	return dump(object);
+}
+
+char *npt_edge_counters_to_json(const struct npt_edge *edge)
+{
+	json_t *object = json_object();
+
+	set_counters(object, edge);
+	return dump(object);
 }
 
 void npt_report_json_frame(const struct npt_report *report, char **before_ret, char **after_ret)

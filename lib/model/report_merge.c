@@ -4,6 +4,9 @@
  */
 #include "lib/model/report_merge.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void merge_counts(struct npt_named_count *into, const struct npt_named_count *from,
@@ -106,6 +109,7 @@ void npt_edge_merge(struct npt_edge *into, const struct npt_edge *later)
 	into->connections.closed += later->connections.closed;
 	into->connections.moved_in += later->connections.moved_in;
 	into->connections.moved_out += later->connections.moved_out;
+	into->connections.kernel_tls += later->connections.kernel_tls;
 	merge_counts(into->connections.failed, later->connections.failed, NPT_EDGE_FAILED_MAX);
 	into->sent.bytes += later->sent.bytes;
 	into->sent.segments += later->sent.segments;
@@ -127,6 +131,55 @@ bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b)
 	       strcmp(a->process.pod, b->process.pod) == 0 &&
 	       strcmp(a->peer.address, b->peer.address) == 0 &&
 	       (a->role != NPT_ROLE_CLIENT || strcmp(a->peer.asked, b->peer.asked) == 0);
+}
+
+#define FNV_BASIS UINT64_C(14695981039346656037)
+#define FNV_PRIME UINT64_C(1099511628211)
+
+/* FNV-1a, as published; text with its NUL, so that neighbours do not run together. */
+static uint64_t add_text(uint64_t hash, const char *text)
+{
+	do
+		hash = (hash ^ (unsigned char)*text) * FNV_PRIME;
+	while (*text++);
+	return hash;
+}
+
+static uint64_t add_number(uint64_t hash, uint64_t number)
+{
+	for (unsigned int shift = 0; shift < 64; shift += 8)
+		hash = (hash ^ (number >> shift & 0xff)) * FNV_PRIME;
+	return hash;
+}
+
+/* What npt_edge_same() compares. */
+uint64_t npt_edge_key(const struct npt_edge *edge)
+{
+	uint64_t hash = add_number(FNV_BASIS, edge->process.pid);
+
+	hash = add_number(hash, edge->process.start_ns);
+	hash = add_number(hash, edge->role);
+	hash = add_number(hash, edge->peer.port);
+	hash = add_number(hash, edge->peer.pid);
+	hash = add_number(hash, edge->label);
+	hash = add_text(hash, edge->transport);
+	hash = add_text(hash, edge->process.pod);
+	hash = add_text(hash, edge->peer.address);
+	return add_text(hash, edge->role == NPT_ROLE_CLIENT ? edge->peer.asked : "");
+}
+
+void npt_edge_id(const struct npt_edge *edge, char id_ret[static NPT_EDGE_ID_BYTES])
+{
+	(void)snprintf(id_ret, NPT_EDGE_ID_BYTES, "%016" PRIx64, npt_edge_key(edge));
+}
+
+bool npt_edge_key_from_id(const char *id, uint64_t *key_ret)
+{
+	if (strlen(id) != NPT_EDGE_ID_BYTES - 1 ||
+	    strspn(id, "0123456789abcdef") != NPT_EDGE_ID_BYTES - 1)
+		return false;
+	*key_ret = strtoull(id, NULL, 16);
+	return true;
 }
 
 /* Windows of one pod mostly list the same edges in the same order: the guess is its place. */

@@ -29,3 +29,11 @@ void npt_report_merge_tls(struct npt_report *into, const struct npt_report *late
  * it speaks is none of it: that becomes known late.
  */
 bool npt_edge_same(const struct npt_edge *a, const struct npt_edge *b);
+/*
+ * The same number for edges that are the same, of whatever window; how others name an edge, as 16
+ * hexadecimal digits. Stable: it is in addresses that people keep.
+ */
+uint64_t npt_edge_key(const struct npt_edge *edge);
+void npt_edge_id(const struct npt_edge *edge, char id_ret[static NPT_EDGE_ID_BYTES]);
+/* False: it is no such id. */
+bool npt_edge_key_from_id(const char *id, uint64_t *key_ret);

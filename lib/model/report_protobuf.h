@@ -31,6 +31,6 @@ void npt_report_head_to_protobuf(const struct npt_report *report, struct npt_buf
 void npt_edge_identity_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out);
 void npt_edge_label_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out);
 void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffer *out);
-/* Untouched on failure. */
+/* On failure what is in *edge_ret means nothing. */
 int npt_edge_from_protobuf(const void *data, size_t size_bytes, struct npt_edge *edge_ret,
 			   struct npt_error *err);

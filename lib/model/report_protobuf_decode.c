@@ -14,6 +14,7 @@
 
 #define ARENA_BYTES_MAX   (128UL * 1024 * 1024)
 #define ARENA_CHUNK_BYTES (256UL * 1024)
+#define ARENA_FIRST_BYTES 4000
 
 _Static_assert(NPT_METRIC_COUNT <= 32, "a metric's id is a bit of a mask below");
 
@@ -40,9 +41,13 @@ static void *arena_alloc(void *context, size_t size_bytes)
 	if (size_bytes > ARENA_BYTES_MAX || arena->total_bytes + size > ARENA_BYTES_MAX)
 		return NULL;
 	if (!chunk || chunk->size_bytes - chunk->used_bytes < size) {
-		size_t chunk_bytes = size > ARENA_CHUNK_BYTES ? size : ARENA_CHUNK_BYTES;
+		/* Small at first: a message is mostly one edge of some hundred bytes. Not zeroed.
+		 */
+		size_t chunk_bytes = arena->total_bytes ? ARENA_CHUNK_BYTES : ARENA_FIRST_BYTES;
 
-		chunk = npt_alloc(1, sizeof(*chunk) + chunk_bytes);
+		chunk_bytes = size > chunk_bytes ? size : chunk_bytes;
+		chunk = npt_realloc(NULL, 1, sizeof(*chunk) + chunk_bytes);
+		chunk->used_bytes = 0;
 		chunk->size_bytes = chunk_bytes;
 		chunk->next = arena->chunks;
 		arena->chunks = chunk;
@@ -282,6 +287,7 @@ static void read_edge(struct reader *reader, const Npt__V1__Edge *from, struct n
 	out->connections.closed = number(reader, "closed", from->connections_closed);
 	out->connections.moved_in = number(reader, "moved", from->connections_moved_in);
 	out->connections.moved_out = number(reader, "moved", from->connections_moved_out);
+	out->connections.kernel_tls = number(reader, "kernel tls", from->connections_kernel_tls);
 	read_counts(reader, "failed", from->failed, from->n_failed, out->connections.failed,
 		    NPT_EDGE_FAILED_MAX);
 	out->sent.bytes = number(reader, "sent bytes", from->sent_bytes);
@@ -307,19 +313,13 @@ static void read_edge(struct reader *reader, const Npt__V1__Edge *from, struct n
 static void read_edges(struct reader *reader, const Npt__V1__Report *from,
 		       struct npt_report *report)
 {
-	size_t capacity = 1;
-
 	if (from->n_edge > NPT_REPORT_EDGES_MAX) {
 		fail(reader, EMSGSIZE, "report", "has too many edges");
 		return;
 	}
-	if (from->n_edge == 0)
-		return;
-	while (capacity < from->n_edge) /* as npt_report_add_edge() would have left it */
-		capacity *= 2;
-	report->edges = npt_alloc(capacity, sizeof(*report->edges));
+	npt_report_expect_edges(report, from->n_edge);
 	for (size_t i = 0; i < from->n_edge && reader->result == 0; i++)
-		read_edge(reader, from->edge[i], &report->edges[report->edges_count++]);
+		read_edge(reader, from->edge[i], npt_report_add_edge(report));
 }
 
 static void read_reasons(struct reader *reader, const char *what, Npt__V1__NamedReason **from,
@@ -360,6 +360,7 @@ static void read_tls_uses(struct reader *reader, const Npt__V1__Report *from,
 		use->coverage = (enum npt_tls_coverage)choice(reader, "tls coverage",
 							      line->coverage, NPT_COVERAGE_FULL);
 		read_bytes(reader, "tls why", line->why, use->why, sizeof(use->why));
+		use->unassigned_calls = number(reader, "tls unassigned", line->unassigned_calls);
 	}
 }
 
@@ -445,20 +446,16 @@ int npt_edge_from_protobuf(const void *data, size_t size_bytes, struct npt_edge 
 			   struct npt_error *err)
 {
 	npt_auto(arena_done) struct arena arena;
-	npt_auto_free struct npt_edge *edge = NULL;
 	struct reader reader = { .err = err };
 	const Npt__V1__Edge *message;
 
+	memset(edge_ret, 0, sizeof(*edge_ret));
 	arena_init(&arena);
 	if (size_bytes > NPT_REPORT_PROTOBUF_BYTES_MAX)
 		return npt_error_set(err, EMSGSIZE, "protobuf: %zu bytes are too many", size_bytes);
 	message = npt__v1__edge__unpack(&arena.allocator, size_bytes, data);
 	if (!message)
 		return not_a_message(&arena, size_bytes, err);
-	edge = npt_alloc(1, sizeof(*edge));
-	read_edge(&reader, message, edge);
-	if (reader.result < 0)
-		return reader.result;
-	*edge_ret = *edge;
-	return 0;
+	read_edge(&reader, message, edge_ret);
+	return reader.result;
 }

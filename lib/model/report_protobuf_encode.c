@@ -211,6 +211,7 @@ void npt_edge_counters_to_protobuf(const struct npt_edge *edge, struct npt_buffe
 	message.connections_closed = saturated(edge->connections.closed);
 	message.connections_moved_in = saturated(edge->connections.moved_in);
 	message.connections_moved_out = saturated(edge->connections.moved_out);
+	message.connections_kernel_tls = saturated(edge->connections.kernel_tls);
 	message.n_failed = fill_counts(&failed, edge->connections.failed, NPT_EDGE_FAILED_MAX);
 	message.failed = failed.pointers;
 	message.sent_bytes = saturated(edge->sent.bytes);
@@ -302,6 +303,7 @@ static void fill_tls_uses(struct packed_tls *packed, const struct npt_report *re
 		value->version = binary(use->version);
 		value->how = binary(use->how);
 		value->coverage = use->coverage;
+		value->unassigned_calls = saturated(use->unassigned_calls);
 		value->why = binary(use->why);
 		packed->pointers[i] = value;
 	}

@@ -43,11 +43,17 @@ static void keep_text(char *into, const char *earlier, size_t size_bytes)
 		memcpy(into, earlier, size_bytes);
 }
 
+static bool is_read(const struct npt_edge_summary *edge)
+{
+	return npt_protocol_is_known(edge->protocol) && !edge->protocol_by_hop;
+}
+
 static void merge_label(struct npt_edge_summary *into, const struct npt_edge_summary *earlier)
 {
-	if (!npt_protocol_is_known(into->protocol)) {
+	if (!npt_protocol_is_known(into->protocol) || (!is_read(into) && is_read(earlier))) {
 		memcpy(into->protocol, earlier->protocol, sizeof(into->protocol));
 		into->protocol_confidence_permille = earlier->protocol_confidence_permille;
+		into->protocol_by_hop = earlier->protocol_by_hop;
 	}
 	if (into->tls == NPT_TLS_UNKNOWN)
 		into->tls = earlier->tls;

@@ -6,6 +6,7 @@
  *
  * Plain values. Made by the agent, merged by the controller.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/core/histogram.h"
@@ -27,6 +28,7 @@ struct npt_edge_summary {
 	uint32_t label;
 	char protocol[NPT_PROTOCOL_BYTES];
 	uint32_t protocol_confidence_permille;
+	bool protocol_by_hop; /* npt_edge_is_named_by_hop() */
 	enum npt_tls tls;
 	char tls_version[8];
 	char sni[NPT_SNI_BYTES];
@@ -105,7 +107,8 @@ int npt_edge_summary_compare(const struct npt_edge_summary *a, const struct npt_
 /*
  * Adds what an earlier agent said of the same pod: numbers, and the edges that come first. Of an
  * edge that both know the worse finding stays, since none can be made of the sum here; what an edge
- * speaks and what is seen of TLS is as the later one says it, if it does.
+ * speaks and what is seen of TLS is as the later one says it, if it does. Only a name that was read
+ * is kept before one by a hop.
  */
 void npt_pod_summary_add(struct npt_pod_summary *into, const struct npt_pod_summary *earlier);
 const char *npt_pod_state_name(enum npt_pod_state state); /* "Pending" ... */

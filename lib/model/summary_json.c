@@ -117,6 +117,12 @@ static const char *coverage_name(unsigned int value)
 	return npt_tls_coverage_name((enum npt_tls_coverage)value);
 }
 
+/* Left out where it was read, as in a report. */
+static const char *source_name(unsigned int value)
+{
+	return value ? "hop" : "";
+}
+
 static void write_finding(json_t *object, const struct npt_edge_summary *edge)
 {
 	npt_json_set_text(object, "verdict", npt_verdict_name(edge->verdict));
@@ -159,6 +165,7 @@ static void write_label(json_t *object, const struct npt_edge_summary *edge)
 	npt_json_set_some_text(object, "protocol", edge->protocol);
 	npt_json_set_some_number(object, "protocolConfidencePermille",
 				 edge->protocol_confidence_permille);
+	npt_json_set_some_text(object, "protocolFrom", source_name(edge->protocol_by_hop));
 	npt_json_set_text(object, "tls", npt_tls_name(edge->tls));
 	npt_json_set_some_text(object, "tlsVersion", edge->tls_version);
 	npt_json_set_some_text(object, "sni", edge->sni);
@@ -173,6 +180,7 @@ static void read_label(struct npt_json_reader *reader, const json_t *object,
 	npt_json_text(reader, object, "protocol", edge->protocol, sizeof(edge->protocol));
 	edge->protocol_confidence_permille =
 		(uint32_t)npt_json_u64(reader, object, "protocolConfidencePermille", 1000);
+	edge->protocol_by_hop = npt_json_enum(reader, object, "protocolFrom", source_name, 2) != 0;
 	edge->tls = (enum npt_tls)npt_json_enum(reader, object, "tls", tls_name, 3);
 	npt_json_text(reader, object, "tlsVersion", edge->tls_version, sizeof(edge->tls_version));
 	npt_json_text(reader, object, "sni", edge->sni, sizeof(edge->sni));
@@ -307,10 +315,44 @@ static void read_tls(struct npt_json_reader *reader, const json_t *object,
 	}
 }
 
+json_t *npt_reasons_to_json(
+	const struct npt_named_reason reasons[static NPT_REPORT_UNAVAILABLE_MAX])
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && reasons[i].name[0]; i++)
+		npt_json_set_text(object, reasons[i].name, reasons[i].reason);
+	return object;
+}
+
+void npt_reasons_from_json(struct npt_json_reader *reader, const json_t *object, const char *key,
+			   struct npt_named_reason reasons[static NPT_REPORT_UNAVAILABLE_MAX])
+{
+	json_t *unavailable = npt_json_object(reader, object, key);
+	const char *name;
+	json_t *reason;
+	size_t count = 0;
+
+	json_object_foreach(unavailable, name, reason)
+	{
+		struct npt_named_reason *entry = &reasons[count];
+
+		if (count >= NPT_REPORT_UNAVAILABLE_MAX || strlen(name) >= sizeof(entry->name) ||
+		    !json_is_string(reason) ||
+		    json_string_length(reason) >= sizeof(entry->reason)) {
+			npt_json_fail(reader, key, "has too much in it");
+			return;
+		}
+		memcpy(entry->name, name, strlen(name) + 1);
+		memcpy(entry->reason, json_string_value(reason), json_string_length(reason) + 1);
+		count++;
+	}
+}
+
 json_t *npt_pod_summary_to_json(const struct npt_pod_summary *summary)
 {
 	json_t *object = json_object(), *top = json_array();
-	json_t *degraded = json_array(), *unavailable = json_object();
+	json_t *degraded = json_array();
 
 	npt_json_set_text(object, "uid", summary->uid);
 	npt_json_set_text(object, "namespace", summary->namespace_name);
@@ -326,36 +368,9 @@ json_t *npt_pod_summary_to_json(const struct npt_pod_summary *summary)
 	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && summary->cost.degraded[i][0]; i++)
 		(void)json_array_append_new(degraded, npt_json_string(summary->cost.degraded[i]));
 	npt_json_set(object, "degraded", degraded);
-	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && summary->unavailable[i].name[0]; i++)
-		npt_json_set_text(unavailable, summary->unavailable[i].name,
-				  summary->unavailable[i].reason);
-	npt_json_set(object, "unavailable", unavailable);
+	npt_json_set(object, "unavailable", npt_reasons_to_json(summary->unavailable));
 	npt_json_set(object, "tls", npt_tls_summaries_to_json(summary));
 	return object;
-}
-
-static void read_unavailable(struct npt_json_reader *reader, const json_t *object,
-			     struct npt_pod_summary *summary)
-{
-	json_t *unavailable = npt_json_object(reader, object, "unavailable");
-	const char *name;
-	json_t *reason;
-	size_t count = 0;
-
-	json_object_foreach(unavailable, name, reason)
-	{
-		struct npt_named_reason *entry = &summary->unavailable[count];
-
-		if (count >= NPT_REPORT_UNAVAILABLE_MAX || strlen(name) >= sizeof(entry->name) ||
-		    !json_is_string(reason) ||
-		    json_string_length(reason) >= sizeof(entry->reason)) {
-			npt_json_fail(reader, "unavailable", "has too much in it");
-			return;
-		}
-		memcpy(entry->name, name, strlen(name) + 1);
-		memcpy(entry->reason, json_string_value(reason), json_string_length(reason) + 1);
-		count++;
-	}
 }
 
 void npt_pod_summary_from_json(struct npt_json_reader *reader, const json_t *object,
@@ -385,6 +400,6 @@ void npt_pod_summary_from_json(struct npt_json_reader *reader, const json_t *obj
 		else
 			memcpy(summary->cost.degraded[i], text, strlen(text) + 1);
 	}
-	read_unavailable(reader, object, summary);
+	npt_reasons_from_json(reader, object, "unavailable", summary->unavailable);
 	read_tls(reader, object, summary);
 }

@@ -98,6 +98,8 @@ static void set_label(json_t *object, const struct npt_edge_summary *edge)
 		npt_json_set_text(object, "protocol", edge->protocol);
 		npt_json_set_number(object, "protocolConfidencePermille",
 				    edge->protocol_confidence_permille);
+		if (edge->protocol_by_hop)
+			npt_json_set_text(object, "protocolFrom", "hop");
 	}
 	if (edge->tls != NPT_TLS_UNKNOWN)
 		npt_json_set_text(object, "tls", npt_tls_name(edge->tls));

@@ -47,6 +47,8 @@ struct npt_http_client {
 	bool system_trust;
 	bool plain_anywhere;
 	bool http2;
+	char *unix_socket;
+	struct curl_slist *connect_to;
 	char *user_agent;
 };
 
@@ -92,6 +94,12 @@ int npt_http_client_new(const struct npt_http_client_options *options,
 	client->system_trust = options->system_trust;
 	client->plain_anywhere = options->plain_anywhere;
 	client->http2 = options->http2;
+	client->unix_socket = copy_or_null(options->unix_socket);
+	if (options->connect_to) {
+		npt_auto_free char *rule = npt_format("::%s", options->connect_to);
+
+		client->connect_to = curl_slist_append(NULL, rule);
+	}
 	client->user_agent =
 		npt_strdup(options->user_agent ? options->user_agent : "npt/" NPT_VERSION);
 	*client_ret = npt_take(client);
@@ -114,6 +122,8 @@ void npt_http_client_free(struct npt_http_client *client)
 	if (client->key_pem)
 		explicit_bzero(client->key_pem, strlen(client->key_pem));
 	free(client->key_pem);
+	free(client->unix_socket);
+	curl_slist_free_all(client->connect_to);
 	free(client->user_agent);
 	free(client);
 }
@@ -301,6 +311,8 @@ static void set_request(struct transfer *transfer, struct curl_slist *headers)
 	set_security(transfer->client);
 	set_timing(transfer->client, request);
 	(void)curl_easy_setopt(curl, CURLOPT_URL, request->url);
+	(void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, transfer->client->unix_socket);
+	(void)curl_easy_setopt(curl, CURLOPT_CONNECT_TO, transfer->client->connect_to);
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, transfer->client->user_agent);
 	(void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	if (request->body || strcmp(request->method, "GET") != 0) {

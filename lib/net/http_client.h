@@ -27,6 +27,9 @@ struct npt_http_client_options {
 	bool plain_anywhere; /* http:// to any host: whoever gave the URL said so */
 	bool http2; /* nothing but HTTP/2, over plain http without asking; a connection per request
 		     */
+	const char *unix_socket; /* dialled whatever the URL says; NULL: the URL's host */
+	/* "127.0.0.1:PORT": dialled instead of the URL's host, whose name is checked */
+	const char *connect_to;
 	const char *user_agent; /* NULL: "npt/VERSION" */
 };
 

@@ -77,7 +77,7 @@ static void connection_end(struct npt_connection *connection)
 	lws_set_opaque_user_data(connection->wsi, NULL);
 	LIST_REMOVE(connection, entry);
 	atomic_fetch_sub(&connection->server->stats.connections, 1);
-	free(connection->authorization);
+	npt_connection_opening_done(connection);
 	free(connection);
 }
 
@@ -224,6 +224,11 @@ static int check_options(struct npt_server *server, struct npt_error *err)
 		return npt_error_set(err, EINVAL,
 				     "a certificate needs its key, and a key its "
 				     "certificate");
+	if (options->loopback_only && !is_loopback(server->iface))
+		return npt_error_set(err, EINVAL,
+				     "cannot listen on '%s': what everybody may read is served on "
+				     "a loopback address only",
+				     options->listen);
 	if (options->tls_cert)
 		return npt_tls_check_pair(options->tls_cert, options->tls_key, err);
 	if (!options->plain_anywhere && !is_loopback(server->iface))
@@ -270,6 +275,7 @@ static struct npt_server *server_new(const struct npt_server_options *options)
 	server->answered = npt_queue_new(server->options.max_requests, free_exchange);
 	server->commands = npt_queue_new(max * COMMANDS_PER_SOCKET + 256, free);
 	server->sockets = npt_alloc(max, sizeof(*server->sockets));
+	server->queued_by_slot = npt_alloc(max, sizeof(*server->queued_by_slot));
 	server->free_slots = npt_alloc(max, sizeof(*server->free_slots));
 	for (size_t i = 0; i < max; i++)
 		server->free_slots[server->free_slots_count++] = (uint32_t)(max - 1 - i);
@@ -415,6 +421,7 @@ void npt_server_free(struct npt_server *server)
 	npt_queue_free(server->answered);
 	npt_queue_free(server->commands);
 	free(server->sockets);
+	free(server->queued_by_slot);
 	free(server->free_slots);
 	free(server->cert_file);
 	free(server->key_file);

@@ -32,10 +32,13 @@ struct npt_server;
  * handler gives it to, until npt_request_respond(); it stays valid if the client goes away.
  */
 struct npt_request {
-	const char *method;                        /* "GET", "POST" ... */
-	const char *path;                          /* decoded, without the query */
-	const char *authorization;                 /* the header, or "" */
-	const char *content_type;                  /* the header, or "" */
+	const char *method;                 /* "GET", "POST" ... */
+	const char *path;                   /* decoded, without the query */
+	const char *authorization;          /* the header, or "" */
+	const char *content_type;           /* the header, or "" */
+	const char *if_none_match;          /* the header, or "" */
+	const char *cookie, *origin, *host; /* likewise */
+	bool accepts_gzip;
 	const char *client;                        /* its address as text */
 	const char *params[NPT_SERVER_PARAMS_MAX]; /* what each {..} of the pattern stands for */
 	const char *body;                          /* never NULL; a NUL follows, not counted */
@@ -48,15 +51,27 @@ struct npt_response {
 	char *body;               /* taken over and freed; may be NULL */
 	size_t body_bytes;
 	unsigned int retry_after_seconds; /* 0: no such header */
+	/*
+	 * What the content is known by, in quotes (RFC 9110, 8.8.3), taken over and freed; with it
+	 * the client may keep the answer, and asks each time whether it is still good. NULL: it may
+	 * not be kept.
+	 */
+	char *etag;
+	char *set_cookie; /* the header's value, taken over and freed; or NULL */
 };
 
 /* The value of ?name=value, decoded, "" if it has none; NULL if the query does not name it. */
 const char *npt_request_query(const struct npt_request *request, const char *name);
 /* The n-th name of the query, NULL beyond the last: to refuse unknown ones. */
 const char *npt_request_query_name(const struct npt_request *request, size_t index);
+/* Whether the client has the answer with this etag already: then it is 304, without a body. */
+bool npt_request_has(const struct npt_request *request, const char *etag);
 /* The token of "Authorization: Bearer TOKEN", or NULL. */
 const char *npt_bearer_token(const char *authorization);
-/* Ends the request, frees it, takes response.body. Any thread, exactly once. */
+/*
+ * Ends the request, frees it, takes what the response owns. Any thread, exactly once. A
+ * body of some size is compressed, here, for a client that takes gzip.
+ */
 void npt_request_respond(struct npt_request *request, struct npt_response response);
 
 struct npt_route {
@@ -73,8 +88,16 @@ struct npt_route {
  * WebSocket connections are named by a number that is never used again, so that a thread which
  * answers late can only miss. All callbacks on the service thread; those left NULL are not called.
  */
+struct npt_opening {
+	const char *authorization;                 /* the header, or "" */
+	const char *cookie, *origin, *host;        /* likewise */
+	const char *client;                        /* its address as text */
+	const char *params[NPT_SERVER_PARAMS_MAX]; /* what each {..} of the path stands for */
+	const char *query;                         /* "a=1&b=2", decoded; or "" */
+};
+
 struct npt_endpoint {
-	const char *path;
+	const char *path;        /* as of a route */
 	size_t max_frame_bytes;  /* a longer message closes the connection with 1009 */
 	size_t max_queued_bytes; /* to one peer that does not read: beyond it, it is closed (1008)
 				  */
@@ -90,8 +113,7 @@ struct npt_endpoint {
 	 * npt_server_socket_close(); until then nothing of it is read, and after 15 s it is closed.
 	 * Without this callback every connection is accepted.
 	 */
-	void (*on_open)(void *context, uint64_t socket, const char *authorization,
-			const char *client);
+	void (*on_open)(void *context, uint64_t socket, const struct npt_opening *opening);
 	/* One whole text or binary message; data is followed by a NUL. Only after accept. */
 	void (*on_message)(void *context, uint64_t socket, const char *data, size_t size_bytes);
 	/* A message was too large; the connection is being closed. */
@@ -106,6 +128,11 @@ struct npt_server_options {
 	const char *tls_cert; /* PEM files, read again when they change; both NULL: plain HTTP, */
 	const char *tls_key;  /* which only a loopback address may speak, unless it is */
 	bool plain_anywhere;  /* said here: for the health port, which tells nothing */
+	/*
+	 * Only a loopback address, and only for requests that name one as their host: else a page
+	 * of anybody's could have its own name lead here, and read.
+	 */
+	bool loopback_only;
 	const struct npt_route *routes; /* borrowed until the server is freed */
 	size_t routes_count;
 	const struct npt_endpoint *endpoints; /* borrowed likewise */
@@ -113,6 +140,7 @@ struct npt_server_options {
 	size_t max_connections;      /* 0: 1024 */
 	size_t max_requests;         /* being worked on; beyond it 503; 0: 256 */
 	size_t max_bodies_bytes;     /* all bodies together; beyond it 503; 0: 64 MiB */
+	size_t max_queued_bytes;     /* on their way to all sockets; 0: no limit but each one's */
 	unsigned int ping_seconds;   /* 0: 10 */
 	unsigned int dead_seconds;   /* 0: 30 */
 	unsigned int header_seconds; /* for a client to say its request and its body; 0: 20 */
@@ -146,8 +174,7 @@ NPT_DEFINE_AUTO(struct npt_server *, npt_server_free)
 unsigned int npt_server_port(const struct npt_server *server);
 void npt_server_stats(struct npt_server *server, struct npt_server_stats *stats_ret);
 
-/* 0, or -ENOSPC when too much is on its way to the service thread. An unknown socket is no error.
- */
+/* 0, or -ENOSPC when too much is on its way. An unknown socket is no error. */
 int npt_server_socket_accept(struct npt_server *server, uint64_t socket);
 /* A text message, copied. */
 int npt_server_socket_send(struct npt_server *server, uint64_t socket, const char *data,
@@ -155,3 +182,5 @@ int npt_server_socket_send(struct npt_server *server, uint64_t socket, const cha
 /* code: 1000, 1008, 4000..4999; reason is cut to 123 bytes. */
 int npt_server_socket_close(struct npt_server *server, uint64_t socket, unsigned int code,
 			    const char *reason);
+/* What was sent and waits for this socket to read: who looks first need not make more for it. */
+size_t npt_server_socket_queued_bytes(const struct npt_server *server, uint64_t socket);

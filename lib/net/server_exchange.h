@@ -13,6 +13,12 @@ struct npt_parameter {
 	char *value;
 };
 
+/* What the server adds to a response by itself. */
+struct npt_extra_headers {
+	bool is_gzip;   /* the response's body */
+	char allow[64]; /* of a path that is asked by another method: the methods that it has */
+};
+
 struct npt_exchange {
 	struct npt_request request; /* first: a request is an exchange seen from outside */
 	struct npt_server *server;
@@ -22,6 +28,10 @@ struct npt_exchange {
 	char *segments; /* a copy of path, cut into request.params */
 	char *authorization;
 	char *content_type;
+	char *if_none_match;
+	char *cookie;
+	char *origin;
+	char *host;
 	char client[NPT_SERVER_ADDRESS_BYTES];
 	struct npt_parameter query[NPT_SERVER_QUERY_MAX];
 	size_t query_count;
@@ -34,6 +44,7 @@ struct npt_exchange {
 	bool headers_written;
 	bool close_after;
 	struct npt_response response;
+	struct npt_extra_headers extra;
 	size_t written_bytes;
 };
 

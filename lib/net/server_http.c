@@ -15,11 +15,14 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
+#include "lib/net/gzip.h"
 #include "lib/net/server_exchange.h"
 
 #define DRAIN_BYTES_MAX (16UL * 1024 * 1024)
 #define CHUNK_BYTES     16384
 #define WRITE_SECONDS   30
+#define GZIP_BYTES_MIN  1024
+#define HEADERS_BYTES   8192
 
 static const char *title_of(unsigned int status)
 {
@@ -66,10 +69,16 @@ void npt_exchange_free(struct npt_exchange *exchange)
 	}
 	npt_buffer_done(&exchange->body);
 	free(exchange->response.body);
+	free(exchange->response.etag);
+	free(exchange->response.set_cookie);
 	free(exchange->path);
 	free(exchange->segments);
 	free(exchange->authorization);
 	free(exchange->content_type);
+	free(exchange->if_none_match);
+	free(exchange->cookie);
+	free(exchange->origin);
+	free(exchange->host);
 	free(exchange);
 }
 
@@ -102,6 +111,10 @@ static void hand_out(struct npt_exchange *exchange)
 	request->path = exchange->path;
 	request->authorization = exchange->authorization;
 	request->content_type = exchange->content_type;
+	request->if_none_match = exchange->if_none_match;
+	request->cookie = exchange->cookie;
+	request->origin = exchange->origin;
+	request->host = exchange->host;
 	request->client = exchange->client;
 	request->body = exchange->body.data ? exchange->body.data : "";
 	request->body_bytes = exchange->body.size_bytes;
@@ -186,32 +199,59 @@ int npt_exchange_complete(struct npt_connection *connection)
 	return request_complete(exchange);
 }
 
-static int write_headers(struct lws *wsi, const struct npt_response *response)
+/* Where the headers of an answer are put together. */
+struct head {
+	struct lws *wsi;
+	unsigned char *at;
+	unsigned char *end;
+	bool failed;
+};
+
+static void add_header(struct head *head, const char *name, const char *value)
 {
-	unsigned char buffer[LWS_PRE + 1024];
-	unsigned char *start = buffer + LWS_PRE, *at = start, *end = buffer + sizeof(buffer) - 1;
+	if (lws_add_http_header_by_name(head->wsi, (const unsigned char *)name,
+					(const unsigned char *)value, (int)strlen(value), &head->at,
+					head->end))
+		head->failed = true;
+}
+
+static int write_headers(struct lws *wsi, const struct npt_response *response,
+			 const struct npt_extra_headers *extra)
+{
+	unsigned char buffer[LWS_PRE + HEADERS_BYTES], *start = buffer + LWS_PRE;
+	struct head head = { .wsi = wsi, .at = start, .end = buffer + sizeof(buffer) - 1 };
 	char seconds[16];
 
 	if (lws_add_http_common_headers(wsi, response->status,
 					response->content_type ? response->content_type
 							       : "application/json",
-					response->body_bytes, &at, end))
+					response->status == 304 || response->status == 204
+						? LWS_ILLEGAL_HTTP_CONTENT_LEN
+						: response->body_bytes,
+					&head.at, head.end))
 		return -1;
-	if (lws_add_http_header_by_name(wsi, (const unsigned char *)"cache-control:",
-					(const unsigned char *)"no-store", 8, &at, end))
-		return -1;
-	if (response->status == 401 &&
-	    lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
-					(const unsigned char *)"Bearer", 6, &at, end))
-		return -1;
+	add_header(&head, "cache-control:", response->etag ? "private, no-cache" : "no-store");
+	add_header(&head, "vary:", "accept-encoding, authorization, cookie");
+	/* Nothing of this is a page: a browser is to show or run none of it. */
+	add_header(&head, "x-content-type-options:", "nosniff");
+	add_header(&head, "content-security-policy:", "default-src 'none'; frame-ancestors 'none'");
+	if (response->set_cookie)
+		add_header(&head, "set-cookie:", response->set_cookie);
+	if (response->etag)
+		add_header(&head, "etag:", response->etag);
+	if (extra->is_gzip)
+		add_header(&head, "content-encoding:", "gzip");
+	if (extra->allow[0])
+		add_header(&head, "allow:", extra->allow);
+	if (response->status == 401)
+		add_header(&head, "www-authenticate:", "Bearer");
 	if (response->retry_after_seconds > 0) {
 		(void)snprintf(seconds, sizeof(seconds), "%u", response->retry_after_seconds);
-		if (lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:",
-						(const unsigned char *)seconds,
-						(int)strlen(seconds), &at, end))
-			return -1;
+		add_header(&head, "retry-after:", seconds);
 	}
-	return lws_finalize_write_http_header(wsi, start, &at, end) ? -1 : 0;
+	if (head.failed)
+		return -1;
+	return lws_finalize_write_http_header(wsi, start, &head.at, head.end) ? -1 : 0;
 }
 
 /* The next piece of the body. 1: that was the last, 0: more, -1: broken. */
@@ -244,7 +284,7 @@ int npt_exchange_writeable(struct npt_connection *connection)
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_SECONDS);
 	if (!exchange->headers_written) {
 		exchange->headers_written = true;
-		if (write_headers(wsi, &exchange->response) < 0)
+		if (write_headers(wsi, &exchange->response, &exchange->extra) < 0)
 			return -1;
 		(void)lws_callback_on_writable(wsi);
 		return 0;
@@ -267,6 +307,7 @@ int npt_exchange_refuse_now(struct npt_connection *connection, unsigned int stat
 			    unsigned int retry_after_seconds)
 {
 	npt_auto_free char *body = refusal_body(status);
+	const struct npt_extra_headers none = { .is_gzip = false };
 	struct npt_response response = {
 		.status = status,
 		.content_type = "application/problem+json",
@@ -276,7 +317,7 @@ int npt_exchange_refuse_now(struct npt_connection *connection, unsigned int stat
 	};
 	size_t written = 0;
 
-	if (write_headers(connection->wsi, &response) < 0)
+	if (write_headers(connection->wsi, &response, &none) < 0)
 		return -1;
 	return write_piece(connection->wsi, &response, &written) == 1 ? 0 : -1;
 }
@@ -309,6 +350,9 @@ void npt_request_respond(struct npt_request *request, struct npt_response respon
 	struct npt_server *server = exchange->server;
 
 	exchange->response = response;
+	if (request->accepts_gzip && response.body_bytes >= GZIP_BYTES_MIN)
+		exchange->extra.is_gzip =
+			npt_gzip_take(&exchange->response.body, &exchange->response.body_bytes);
 	if (npt_queue_push(server->answered, exchange) == 0)
 		npt_server_wake(server);
 	else

@@ -29,6 +29,12 @@ struct npt_connection {
 	/* between the check of an upgrade and its end: */
 	const struct npt_endpoint *endpoint;
 	char *authorization;
+	char *cookie;
+	char *origin;
+	char *host;
+	char *segments; /* the path, cut into opening_params */
+	const char *opening_params[NPT_SERVER_PARAMS_MAX];
+	char *query;
 };
 
 /* What another thread wants of a socket. A send becomes the socket's outgoing message as it is. */
@@ -65,9 +71,11 @@ struct npt_server {
 	atomic_bool drain;
 	atomic_size_t outstanding;  /* exchanges in handlers' hands; any thread */
 	atomic_size_t bodies_bytes; /* any thread */
+	atomic_size_t queued_bytes; /* any thread */
 
 	LIST_HEAD(, npt_connection) connections;
-	struct npt_socket **sockets; /* by slot; NULL: free */
+	struct npt_socket **sockets;   /* by slot; NULL: free */
+	atomic_size_t *queued_by_slot; /* bytes on their way; any thread */
 	uint32_t *free_slots;
 	size_t free_slots_count;
 	uint64_t next_generation;
@@ -97,7 +105,12 @@ void npt_exchange_free(struct npt_exchange *exchange);
 int npt_exchange_refuse_now(struct npt_connection *connection, unsigned int status,
 			    unsigned int retry_after_seconds);
 
-/* server_socket.c; the int ones return nonzero to close the connection. */
+/* A socket's number: a generation above, the slot below. */
+#define NPT_SLOT_BITS 24
+
+/* server_socket.c: what was kept of an upgrade. */
+void npt_connection_opening_done(struct npt_connection *connection);
+/* The int ones return nonzero to close the connection. */
 int npt_socket_check_upgrade(struct npt_connection *connection, const char *protocol);
 int npt_socket_opened(struct npt_connection *connection);
 int npt_socket_received(struct npt_connection *connection, const char *data, size_t size_bytes);
@@ -105,4 +118,5 @@ int npt_socket_writeable(struct npt_connection *connection);
 int npt_socket_timer(struct npt_connection *connection);
 void npt_socket_connection_gone(struct npt_connection *connection);
 void npt_socket_command(struct npt_server *server, struct npt_command *command);
+void npt_socket_command_free(struct npt_server *server, struct npt_command *command);
 void npt_socket_close_all(struct npt_server *server);

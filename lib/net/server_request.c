@@ -4,10 +4,12 @@
  * it. libwebsockets has parsed it; here it is bounded and copied, so that it outlives the wsi.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/core/alloc.h"
 #include "lib/core/parse.h"
+#include "lib/net/headers.h"
 #include "lib/net/server_exchange.h"
 
 static const char *method_of(struct lws *wsi)
@@ -27,41 +29,13 @@ static const char *method_of(struct lws *wsi)
 	return names[method];
 }
 
-/* Walks pattern and path together; params point into path. */
-static bool match(const char *pattern, const char *path, const char *params[NPT_SERVER_PARAMS_MAX])
+static void allow(struct npt_exchange *exchange, const char *method)
 {
-	size_t count = 0;
+	char *text = exchange->extra.allow;
+	size_t length = strlen(text);
 
-	while (*pattern == '/' && *path == '/') {
-		size_t pattern_length = strcspn(++pattern, "/");
-		size_t length = strcspn(++path, "/");
-		bool last = path[length] == '\0';
-
-		if ((pattern[pattern_length] == '\0') != last)
-			return false;
-		if (pattern[0] == '{') {
-			if (length == 0 || count == NPT_SERVER_PARAMS_MAX)
-				return false;
-			params[count++] = path;
-		} else if (length != pattern_length || strncmp(pattern, path, length) != 0) {
-			return false;
-		}
-		pattern += pattern_length;
-		path += length;
-		if (last)
-			return true;
-	}
-	return false;
-}
-
-/* Ends each parameter where its segment ends. */
-static void cut_params(struct npt_exchange *exchange)
-{
-	for (size_t i = 0; i < NPT_SERVER_PARAMS_MAX && exchange->request.params[i]; i++) {
-		size_t at = (size_t)(exchange->request.params[i] - exchange->segments);
-
-		exchange->segments[at + strcspn(exchange->segments + at, "/")] = '\0';
-	}
+	(void)snprintf(text + length, sizeof(exchange->extra.allow) - length, "%s%s",
+		       length ? ", " : "", method);
 }
 
 /* 0, or the status that refuses it. */
@@ -74,14 +48,17 @@ static unsigned int find_route(struct npt_exchange *exchange)
 		const struct npt_route *route = &options->routes[i];
 		const char *params[NPT_SERVER_PARAMS_MAX] = { NULL };
 
-		if (!match(route->path, exchange->segments, params))
+		if (!npt_path_match(route->path, exchange->segments, params))
 			continue;
 		path_known = true;
-		if (strcmp(route->method, exchange->request.method) != 0)
+		if (strcmp(route->method, exchange->request.method) != 0) {
+			allow(exchange, route->method);
 			continue;
+		}
+		exchange->extra.allow[0] = '\0';
 		exchange->route = route;
 		memcpy(exchange->request.params, params, sizeof(params));
-		cut_params(exchange);
+		npt_path_cut(exchange->segments, params);
 		return 0;
 	}
 	return path_known ? 405 : 404;
@@ -140,22 +117,52 @@ static unsigned int read_query(struct npt_exchange *exchange)
 	}
 }
 
+/* Copies of what may be asked of the request; false: one of them is too long. */
+static bool copy_headers(struct npt_exchange *exchange)
+{
+	const struct {
+		char **into;
+		enum lws_token_indexes token;
+	} headers[] = {
+		{ &exchange->authorization, WSI_TOKEN_HTTP_AUTHORIZATION },
+		{ &exchange->content_type, WSI_TOKEN_HTTP_CONTENT_TYPE },
+		{ &exchange->if_none_match, WSI_TOKEN_HTTP_IF_NONE_MATCH },
+		{ &exchange->cookie, WSI_TOKEN_HTTP_COOKIE },
+		{ &exchange->origin, WSI_TOKEN_ORIGIN },
+		{ &exchange->host, WSI_TOKEN_HOST },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(headers); i++) {
+		*headers[i].into = npt_connection_header(exchange->connection, headers[i].token);
+		if (!*headers[i].into)
+			return false;
+	}
+	return true;
+}
+
 static unsigned int read_headers(struct npt_exchange *exchange)
 {
 	struct npt_connection *connection = exchange->connection;
-	npt_auto_free char *length = NULL;
+	npt_auto_free char *length = NULL, *encodings = NULL;
 
 	if (lws_hdr_total_length(connection->wsi, WSI_TOKEN_HTTP) <= 0)
 		return 400; /* a request line without a version */
-	exchange->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
-	exchange->content_type = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_TYPE);
 	length = npt_connection_header(connection, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-	if (!exchange->authorization || !exchange->content_type || !length)
+	encodings = npt_connection_header(connection, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
+	if (!copy_headers(exchange) || !length || !encodings)
 		return 400;
+	exchange->request.accepts_gzip = npt_header_takes_gzip(encodings);
 	exchange->content_length = NPT_NO_CONTENT_LENGTH;
 	if (length[0] && npt_parse_u64(length, 0, INT64_MAX, &exchange->content_length) < 0)
 		return 400;
 	return read_query(exchange);
+}
+
+static unsigned int check_host(const struct npt_exchange *exchange)
+{
+	return !exchange->server->options.loopback_only || npt_is_loopback_host(exchange->host)
+		       ? 0
+		       : 403;
 }
 
 unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, size_t path_bytes)
@@ -168,6 +175,8 @@ unsigned int npt_exchange_read(struct npt_exchange *exchange, const char *path, 
 	exchange->segments = npt_strndup(path, path_bytes);
 	exchange->request.method = method_of(exchange->connection->wsi);
 	status = read_headers(exchange);
+	if (status == 0)
+		status = check_host(exchange);
 	if (status == 0)
 		status = find_route(exchange);
 	if (status == 0)
@@ -197,13 +206,7 @@ const char *npt_request_query_name(const struct npt_request *request, size_t ind
 	return index < exchange->query_count ? exchange->query[index].name : NULL;
 }
 
-const char *npt_bearer_token(const char *authorization)
+bool npt_request_has(const struct npt_request *request, const char *etag)
 {
-	static const char scheme[] = "Bearer ";
-
-	if (strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0)
-		return NULL;
-	authorization += sizeof(scheme) - 1;
-	authorization += strspn(authorization, " ");
-	return *authorization ? authorization : NULL;
+	return npt_header_names_etag(request->if_none_match, etag);
 }

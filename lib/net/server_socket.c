@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "lib/core/alloc.h"
+#include "lib/net/headers.h"
 #include "lib/net/server_private.h"
 
-#define SLOT_BITS        24
 #define DECISION_SECONDS 15
 #define REASON_BYTES     124
 #define TIMER_OFF        ((lws_usec_t)-1)
@@ -32,13 +32,48 @@ struct npt_socket {
 	char close_reason[REASON_BYTES];
 };
 
-static const struct npt_endpoint *find_endpoint(const struct npt_server *server, const char *path)
+/* Of the path in connection->segments. */
+static const struct npt_endpoint *find_endpoint(struct npt_connection *connection)
 {
-	for (size_t i = 0; i < server->options.endpoints_count; i++) {
-		if (strcmp(server->options.endpoints[i].path, path) == 0)
-			return &server->options.endpoints[i];
+	const struct npt_server_options *options = &connection->server->options;
+
+	for (size_t i = 0; i < options->endpoints_count; i++) {
+		const char *params[NPT_SERVER_PARAMS_MAX] = { NULL };
+
+		if (!npt_path_match(options->endpoints[i].path, connection->segments, params))
+			continue;
+		npt_path_cut(connection->segments, params);
+		memcpy(connection->opening_params, params, sizeof(params));
+		return &options->endpoints[i];
 	}
 	return NULL;
+}
+
+/* What the socket's owner will ask of; false: it cannot be read. */
+static bool read_opening(struct npt_connection *connection)
+{
+	npt_connection_opening_done(connection);
+	connection->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
+	connection->segments = npt_connection_header(connection, WSI_TOKEN_GET_URI);
+	connection->query = npt_connection_header(connection, WSI_TOKEN_HTTP_URI_ARGS);
+	connection->cookie = npt_connection_header(connection, WSI_TOKEN_HTTP_COOKIE);
+	connection->origin = npt_connection_header(connection, WSI_TOKEN_ORIGIN);
+	connection->host = npt_connection_header(connection, WSI_TOKEN_HOST);
+	return connection->authorization && connection->segments && connection->query &&
+	       connection->cookie && connection->origin && connection->host;
+}
+
+void npt_connection_opening_done(struct npt_connection *connection)
+{
+	free(connection->authorization);
+	free(connection->segments);
+	free(connection->query);
+	free(connection->cookie);
+	free(connection->origin);
+	free(connection->host);
+	connection->authorization = connection->segments = connection->query = NULL;
+	connection->cookie = connection->origin = connection->host = NULL;
+	memset(connection->opening_params, 0, sizeof(connection->opening_params));
 }
 
 int npt_socket_check_upgrade(struct npt_connection *connection, const char *protocol)
@@ -46,17 +81,15 @@ int npt_socket_check_upgrade(struct npt_connection *connection, const char *prot
 	struct npt_server *server = connection->server;
 	const struct npt_endpoint *endpoint;
 	unsigned int status = 0, retry_after = 0;
-	npt_auto_free char *path = NULL;
 
 	if (strcasecmp(protocol, "websocket") != 0)
 		return -1;
-	free(connection->authorization);
-	connection->authorization = npt_connection_header(connection, WSI_TOKEN_HTTP_AUTHORIZATION);
-	path = npt_connection_header(connection, WSI_TOKEN_GET_URI);
-	if (!connection->authorization || !path)
+	if (!read_opening(connection))
 		return -1;
-	endpoint = find_endpoint(server, path);
-	if (!endpoint) {
+	endpoint = find_endpoint(connection);
+	if (server->options.loopback_only && !npt_is_loopback_host(connection->host)) {
+		status = 403;
+	} else if (!endpoint) {
 		status = 404;
 	} else if (server->draining || server->free_slots_count == 0) {
 		status = 503;
@@ -78,7 +111,7 @@ static struct npt_socket *socket_new(struct npt_connection *connection)
 	struct npt_socket *socket = npt_alloc(1, sizeof(*socket));
 
 	socket->slot = server->free_slots[--server->free_slots_count];
-	socket->id = server->next_generation++ << SLOT_BITS | socket->slot;
+	socket->id = server->next_generation++ << NPT_SLOT_BITS | socket->slot;
 	socket->connection = connection;
 	socket->endpoint = connection->endpoint;
 	npt_buffer_init(&socket->incoming, socket->endpoint->max_frame_bytes);
@@ -93,6 +126,7 @@ int npt_socket_opened(struct npt_connection *connection)
 {
 	struct npt_server *server = connection->server;
 	const struct npt_endpoint *endpoint = connection->endpoint;
+	struct npt_opening opening;
 	struct npt_socket *socket;
 
 	if (!endpoint || server->free_slots_count == 0)
@@ -104,10 +138,15 @@ int npt_socket_opened(struct npt_connection *connection)
 	}
 	(void)lws_rx_flow_control(connection->wsi, 0);
 	lws_set_timer_usecs(connection->wsi, DECISION_SECONDS * LWS_US_PER_SEC);
-	endpoint->on_open(endpoint->context, socket->id, connection->authorization,
-			  connection->client);
-	free(connection->authorization);
-	connection->authorization = NULL;
+	opening.authorization = connection->authorization;
+	opening.client = connection->client;
+	opening.query = connection->query;
+	opening.cookie = connection->cookie;
+	opening.origin = connection->origin;
+	opening.host = connection->host;
+	memcpy(opening.params, connection->opening_params, sizeof(opening.params));
+	endpoint->on_open(endpoint->context, socket->id, &opening);
+	npt_connection_opening_done(connection);
 	return 0;
 }
 
@@ -163,7 +202,7 @@ int npt_socket_writeable(struct npt_connection *connection)
 {
 	struct npt_socket *socket = connection->socket;
 	struct npt_command *message;
-	int written;
+	int written, size;
 
 	if (!socket)
 		return -1;
@@ -173,13 +212,12 @@ int npt_socket_writeable(struct npt_connection *connection)
 				       : 0;
 	STAILQ_REMOVE_HEAD(&socket->outgoing, entry);
 	socket->outgoing_bytes -= message->size_bytes;
+	size = (int)message->size_bytes;
 	written = lws_write(connection->wsi, message->data + LWS_PRE, message->size_bytes,
 			    LWS_WRITE_TEXT);
-	if (written < (int)message->size_bytes) {
-		free(message);
+	npt_socket_command_free(connection->server, message);
+	if (written < size)
 		return -1;
-	}
-	free(message);
 	if (!STAILQ_EMPTY(&socket->outgoing) || socket->closing)
 		(void)lws_callback_on_writable(connection->wsi);
 	return 0;
@@ -210,17 +248,23 @@ void npt_socket_connection_gone(struct npt_connection *connection)
 		socket->endpoint->on_close(socket->endpoint->context, socket->id);
 	while ((message = STAILQ_FIRST(&socket->outgoing))) {
 		STAILQ_REMOVE_HEAD(&socket->outgoing, entry);
-		free(message);
+		npt_socket_command_free(server, message);
 	}
 	npt_buffer_done(&socket->incoming);
 	free(socket);
 }
 
+/* A number beyond all slots is nobody's: it counts as the first, which harms nothing. */
+static size_t slot_of(const struct npt_server *server, uint64_t id)
+{
+	uint64_t slot = id & ((1U << NPT_SLOT_BITS) - 1);
+
+	return slot < server->options.max_connections ? slot : 0;
+}
+
 static struct npt_socket *find_socket(const struct npt_server *server, uint64_t id)
 {
-	uint64_t slot = id & ((1U << SLOT_BITS) - 1);
-	struct npt_socket *socket =
-		slot < server->options.max_connections ? server->sockets[slot] : NULL;
+	struct npt_socket *socket = server->sockets[slot_of(server, id)];
 
 	return socket && socket->id == id ? socket : NULL;
 }
@@ -236,20 +280,21 @@ static void accept_socket(struct npt_socket *socket)
 
 static void queue_message(struct npt_socket *socket, struct npt_command *command)
 {
+	struct npt_server *server = socket->connection->server;
 	size_t max = socket->endpoint->max_queued_bytes;
 
 	if (socket->closing) {
-		free(command);
+		npt_socket_command_free(server, command);
 		return;
 	}
 	if (max > 0 && socket->outgoing_bytes + command->size_bytes > max) {
 		struct npt_command *message;
 
-		atomic_fetch_add(&socket->connection->server->stats.closed_slow_peers, 1);
-		free(command);
+		atomic_fetch_add(&server->stats.closed_slow_peers, 1);
+		npt_socket_command_free(server, command);
 		while ((message = STAILQ_FIRST(&socket->outgoing))) {
 			STAILQ_REMOVE_HEAD(&socket->outgoing, entry);
-			free(message);
+			npt_socket_command_free(server, message);
 		}
 		/* It does not read, so a close frame would wait, too. */
 		lws_set_timeout(socket->connection->wsi, PENDING_TIMEOUT_USER_OK,
@@ -266,7 +311,7 @@ void npt_socket_command(struct npt_server *server, struct npt_command *command)
 	struct npt_socket *socket = find_socket(server, command->socket);
 
 	if (!socket) {
-		free(command);
+		npt_socket_command_free(server, command);
 		return;
 	}
 	switch (command->kind) {
@@ -280,6 +325,20 @@ void npt_socket_command(struct npt_server *server, struct npt_command *command)
 		queue_message(socket, command);
 		return;
 	}
+	npt_socket_command_free(server, command);
+}
+
+/* Unsigned numbers wrap: adding 0 - n takes n away. */
+static void count_queued(struct npt_server *server, uint64_t socket, size_t bytes)
+{
+	atomic_fetch_add(&server->queued_bytes, bytes);
+	atomic_fetch_add(&server->queued_by_slot[slot_of(server, socket)], bytes);
+}
+
+void npt_socket_command_free(struct npt_server *server, struct npt_command *command)
+{
+	if (command->kind == NPT_COMMAND_SEND)
+		count_queued(server, command->socket, 0 - command->size_bytes);
 	free(command);
 }
 
@@ -299,7 +358,7 @@ static int push(struct npt_server *server, struct npt_command *command)
 		npt_server_wake(server);
 		return 0;
 	}
-	free(command);
+	npt_socket_command_free(server, command);
 	return r == -EPIPE ? 0 : r;
 }
 
@@ -322,12 +381,22 @@ int npt_server_socket_accept(struct npt_server *server, uint64_t socket)
 int npt_server_socket_send(struct npt_server *server, uint64_t socket, const char *data,
 			   size_t size_bytes)
 {
-	struct npt_command *command = command_new(socket, LWS_PRE + size_bytes);
+	size_t max = server->options.max_queued_bytes;
+	struct npt_command *command;
 
+	if (max > 0 && atomic_load(&server->queued_bytes) + size_bytes > max)
+		return -ENOSPC;
+	count_queued(server, socket, size_bytes);
+	command = command_new(socket, LWS_PRE + size_bytes);
 	command->kind = NPT_COMMAND_SEND;
 	command->size_bytes = size_bytes;
 	memcpy(command->data + LWS_PRE, data, size_bytes);
 	return push(server, command);
+}
+
+size_t npt_server_socket_queued_bytes(const struct npt_server *server, uint64_t socket)
+{
+	return atomic_load(&server->queued_by_slot[slot_of(server, socket)]);
 }
 
 int npt_server_socket_close(struct npt_server *server, uint64_t socket, unsigned int code,

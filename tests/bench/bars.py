@@ -47,5 +47,9 @@ BARS = {
     "tls.rate": Bar("TLS layer", 0.90, "x", AT_LEAST),
     "protocol.rate": Bar("Protocol layer", 0.99, "x", AT_LEAST),
     "connects": Bar(SLOWDOWN, 0.95, "x", AT_LEAST),
+    "store.rate": Bar("aggregator", 50000, "/s", AT_LEAST),
+    "store.size": Bar("aggregator", 200, "bytes"),
+    "store.rss": Bar("aggregator", 64, "MiB"),
+    "store.query": Bar("aggregator", 100, "ms"),
     "first data": Bar("task created -> first data in status", 2, "s"),
 }

@@ -44,8 +44,8 @@ def measure_calls(files):
     return found
 
 
-def measure_rate(files):
-    return {what: value for what, value in web.measure(files).items() if "p99" not in what}
+def measure_rate(files, reconnect=False):
+    return {what: value for what, value in web.measure(files, reconnect).items() if "p99" not in what}
 
 
 def unit_of(what):
@@ -81,12 +81,16 @@ def part(report, rounds):
         if not shutil.which("nginx") or not shutil.which("wrk"):
             report.note("SKIPPED: nginx or wrk is not there (make deps)")
             return
-        report.part("https",
-                    "nginx and wrk, TLS 1.3, keep-alive, 1000 bytes, 16 connections; ratio to \"nothing\"")
-        seen, _ = variants.interleave(rounds, lambda: measure_rate(files), NAMES)
-        variants.say_nothing(report, seen, unit_of)
-        variants.say(report, seen, variants.ratios, "x", lambda what, name: (
-            "tls.rate" if name == TLS and what == "target, requests per second" else None))
+        for name, words, reconnect in (
+                ("https", "keep-alive", False),
+                ("https, reconnecting", "a connection with a whole handshake for each request", True)):
+            report.part(name, f"nginx and wrk, TLS 1.3, {words}, 1000 bytes, 16 connections; "
+                              "ratio to \"nothing\"")
+            seen, _ = variants.interleave(rounds, lambda how=reconnect: measure_rate(files, how), NAMES)
+            variants.say_nothing(report, seen, unit_of)
+            variants.say(report, seen, variants.ratios, "x", lambda what, name: (
+                "tls.rate" if name == TLS and what == "target, requests per second" else None))
+            say_beside(report, seen, TLS, PROTOCOL, ratio, lambda what: None)
 
 
 def protocol_part(report, rounds):

@@ -129,6 +129,7 @@ struct world {
 	struct npt_features *features;
 	struct npt_probe *probe;
 	uint32_t netns;
+	uint64_t start_ns; /* of this process, as the kernel tells it */
 	int links[32];
 	size_t links_count;
 	struct session client, server; /* two ends of one connection */
@@ -249,6 +250,23 @@ static void end(struct world *world)
 	npt_features_free(world->features);
 }
 
+static void take_start(void *context, const struct npt_bpf_tls_process *process)
+{
+	uint64_t *start_ns = context;
+
+	if (process->pid == (uint32_t)getpid())
+		*start_ns = process->start_ns;
+}
+
+/* Calls of this process that are in no edge. */
+static void check_unassigned(struct world *world, uint64_t calls)
+{
+	npt_probe_read_tls_processes(world->probe, take_start, &world->start_ns);
+	NPT_CHECK(world->start_ns != 0);
+	NPT_CHECK_INT(npt_probe_tls_unassigned(world->probe, (uint32_t)getpid(), world->start_ns),
+		      calls);
+}
+
 /* All edges of one side, added up. */
 static struct npt_bpf_speech seen(const struct world *world, enum npt_bpf_role role)
 {
@@ -311,6 +329,7 @@ static void talk(struct world *world)
 	check(world, NPT_BPF_SERVER, 1, (uint64_t)response, 1, (uint64_t)request);
 	check_label(world, NPT_BPF_CLIENT, NPT_PROTOCOL_HTTP1);
 	check_label(world, NPT_BPF_SERVER, NPT_PROTOCOL_HTTP1);
+	check_unassigned(world, 0);
 }
 
 static void calls_and_their_plaintext_are_seen(void)
@@ -382,10 +401,13 @@ static void a_session_that_writes_to_memory_is_found_by_the_records_length(void)
 		NPT_CHECK(send_record(&other_client, 3000)); /* somebody else's record */
 		drain(&other_server);
 		check(&world, NPT_BPF_CLIENT, 0, 0, 0, 0);
+		check_unassigned(&world, 1);
 		NPT_CHECK_INT(fake_write_memory(&world.client, REQUEST, request), request);
+		check_unassigned(&world, 2);
 		NPT_CHECK(send_record(&world.client, (size_t)request));
 		drain(&world.server);
 		check(&world, NPT_BPF_CLIENT, 2, 2 * (uint64_t)request, 0, 0); /* both are its */
+		check_unassigned(&world, 0);
 		check_label(&world, NPT_BPF_CLIENT, NPT_PROTOCOL_HTTP1);
 		(void)close(other_client.fd);
 		(void)close(other_server.fd);
@@ -405,6 +427,36 @@ static void a_session_that_is_freed_is_another_one_afterwards(void)
 		NPT_CHECK_INT(fake_write(&world.client, "*1\r\n$4\r\nPING\r\n", 14), 14);
 		drain(&world.server);
 		check(&world, NPT_BPF_CLIENT, 1, 14, 0, 0);
+		check_unassigned(&world, 1); /* what was kept with the first one */
+	}
+	end(&world);
+}
+
+/*
+ * More sessions than are kept, one call each. The oldest have made room: a connection that is found
+ * later gets what its session has made since, and the rest stays without one.
+ */
+static void calls_whose_session_made_room_are_not_forgotten(void)
+{
+	const uint64_t sessions = 20000;
+	npt_auto_free char *addresses = npt_alloc(sessions, 1);
+	struct world world;
+
+	if (begin(&world)) {
+		NPT_CHECK(send_record(&world.server, 9)); /* this process is seen */
+		drain(&world.client);
+		NPT_CHECK_INT(fake_write_memory(&world.client, REQUEST, 10), 10);
+		for (uint64_t i = 0; i < sessions; i++)
+			(void)fake_write_memory((struct session *)(void *)&addresses[i], REQUEST,
+						10);
+		check_unassigned(&world, sessions + 1);
+		NPT_CHECK_INT(fake_write(&world.client, REQUEST, 11), 11);
+		drain(&world.server);
+		check(&world, NPT_BPF_CLIENT, 1, 11, 0, 0);
+		check_unassigned(&world, sessions + 1);
+		NPT_CHECK_INT(npt_probe_loss(world.probe, NPT_LOSS_TLS_CALL), 0);
+		npt_probe_forget_tls_unassigned(world.probe, (uint32_t)getpid(), world.start_ns);
+		check_unassigned(&world, 0);
 	}
 	end(&world);
 }
@@ -416,5 +468,6 @@ static const struct npt_test tests[] = {
 	NPT_TEST(only_the_outermost_call_counts),
 	NPT_TEST(a_session_that_writes_to_memory_is_found_by_the_records_length),
 	NPT_TEST(a_session_that_is_freed_is_another_one_afterwards),
+	NPT_TEST(calls_whose_session_made_room_are_not_forgotten),
 };
 NPT_TEST_MAIN(tests)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import scene
-from driver import HERE, ROOT, RUN, Cluster, run
+from driver import CLUSTER, HERE, ROOT, RUN, Cluster, run
 
 PROGRAMS = ["npt-controller", "npt-agent", "npt-aggregator"]
 # History outlives the aggregator's pod, as on a cluster that is paid for.
@@ -31,7 +31,7 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: npt-store, namespace: npt-system}
 spec: {accessModes: [ReadWriteOnce], storageClassName: "", resources: {requests: {storage: 1Gi}}}
-"""
+""".replace("npt-1", f"{CLUSTER}-1")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-RUN = pathlib.Path(os.environ.get("CLUSTER_RUN", f"/var/tmp/npt-cluster-{os.environ.get('CLUSTER', 'npt')}"))
+CLUSTER = os.environ.get("CLUSTER", "npt")
+RUN = pathlib.Path(os.environ.get("CLUSTER_RUN", f"/var/tmp/npt-cluster-{CLUSTER}"))
 
 
 def run(*command, check=True, text_input=None, timeout=600):

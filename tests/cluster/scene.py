@@ -7,7 +7,7 @@ import random
 import sqlite3
 import time
 
-from driver import HERE, RUN, run
+from driver import CLUSTER, HERE, RUN, run
 
 SEED = int(os.environ.get("NPT_SEED", random.randrange(1, 1 << 31)))
 COUNTS = ("connections", "writes", "written", "reads", "read")
@@ -40,7 +40,7 @@ apiVersion: v1
 kind: Service
 metadata: {{name: server, namespace: {namespace}}}
 spec: {{clusterIP: None, selector: {{side: server}}, ports: [{{port: 9000}}]}}
-"""
+""".replace("nodeName: npt-", f"nodeName: {CLUSTER}-")
 
 
 def task(namespace, name, target, **spec):

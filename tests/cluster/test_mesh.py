@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's mesh: a program and its Envoy sidecar, told apart, both ways, with roles and ports."""
+import json
+
+import scene
 from driver import ROOT, run
 
 TASK = (ROOT / "demo/task.yaml").read_text()
+WARM_REQUESTS = 30  # then both threads of each sidecar have the connections that they need
 
 
 def find(edges, process, role, kind, port):
@@ -12,15 +16,31 @@ def find(edges, process, role, kind, port):
             and edge["peer"]["kind"] == kind and edge["peer"]["port"] == port]
 
 
+def found_in(report, edge):
+    """The edge of the status as REST has it."""
+    one, = [other for other in report["edges"]
+            if other["process"]["pid"] == edge["pid"] and other["role"] == edge["role"]
+            and all(other["peer"].get(key, "") == edge["peer"].get(key, "")
+                    for key in ("kind", "name", "address", "port", "asked"))]
+    return one
+
+
+def requests_made(cluster):
+    lines = cluster.kubectl("-n", "shop", "logs", "deploy/generator", "--tail=1").stdout.splitlines()
+    return json.loads(lines[-1])["requests"] if lines else 0
+
+
 def test_a_sidecar_and_its_program_are_told_apart(cluster):
     archive = run(ROOT / "demo/mesh", "image").stdout.split()[-1]
     run(ROOT / "tests/cluster/load", archive)
     run(ROOT / "demo/mesh", "start")
     try:
+        cluster.wait_until("the mesh talks", lambda: requests_made(cluster) >= WARM_REQUESTS)
         cluster.apply(TASK)
         cluster.kubectl("-n", "shop", "wait", "--for=jsonpath={.status.finished}=true",
                         "npt/slow-reviews", "--timeout=60s")
-        status = cluster.get("npt", "slow-reviews", "-n", "shop")["status"]
+        task = cluster.get("npt", "slow-reviews", "-n", "shop")
+        status, report = task["status"], scene.ask(f"/v1/tasks/{task['metadata']['uid']}")
     finally:
         cluster.kubectl("delete", "namespace", "shop", "--wait=false")
     edges = status["edges"]
@@ -51,6 +71,15 @@ def test_a_sidecar_and_its_program_are_told_apart(cluster):
     # By its handshake; of a connection that is older, by the plain hop, where Envoy may change the version.
     outside = {(edge["protocol"], edge["tls"]) for edge in incoming + to_pod}
     assert outside <= {("http1", "yes"), ("http", "yes")}
+    # Status and REST say by whom it is named; all connections of some edge are older than the task.
+    older = [edge for edge in incoming + to_pod if found_in(report, edge)["connections"]["opened"] == 0]
+    assert older and {edge.get("protocolFrom") for edge in older} == {"hop"}
+    for edge in incoming + to_pod:
+        assert (edge.get("protocolFrom") == "hop") == (edge["protocol"] == "http"), edge
+        rest = found_in(report, edge)
+        assert [rest.get(key) for key in ("protocol", "protocolFrom")] == \
+            [edge.get(key) for key in ("protocol", "protocolFrom")], (edge, rest)
+    assert all("protocolFrom" not in edge for edge in inside)
     # Of Envoy's TLS there is what the wire shows, and it is said why.
     uses = {use["library"]: use for pod in status["pods"] for use in pod["tls"]}
     assert uses["BoringSSL"]["coverage"] == "metadata" and uses["BoringSSL"]["why"]

@@ -29,6 +29,7 @@ class Kernel:
     lacks: frozenset
     accuracy: str = ""
     without: tuple = ()  # tests that cannot pass there, by the reason said beside them
+    sliced: bool = False  # Operations go without fentry, too
     may_miss: bool = False  # tasks are preempted inside BPF programs: some events of others are missed
     required: bool = False  # else a kernel that cannot be fetched is only skipped
     folder: pathlib.Path = None  # where it is, once it is fetched
@@ -36,6 +37,13 @@ class Kernel:
     @property
     def title(self):
         return f"{self.name} {self.architecture}"
+
+    @property
+    def kernel_tls(self):
+        """Options of the agent with which TLS that the kernel makes is measured: each goes another way."""
+        if not self.accuracy:
+            return []
+        return ["", "--no-trampolines"] if self.sliced else [""]
 
     @property
     def tests(self):
@@ -59,10 +67,10 @@ KERNELS = [
     Kernel("6.12", "amd64", (("bookworm", cloud(r"6\.12")),), {"Base": WORKS, ALL: WORKS},
            frozenset(), accuracy=ALL, required=True),
     Kernel("6.18", "amd64", (("trixie-backports", cloud(r"6\.18")),), {"Base": WORKS, ALL: WORKS},
-           frozenset(), accuracy=ALL),
+           frozenset(), accuracy=ALL, sliced=True),
     # Its tasks may be preempted inside a BPF program, which then misses the events of the next task.
     Kernel("newest", "amd64", (("sid", cloud(r"\d+\.\d+")), ("trixie-backports", cloud(r"\d+\.\d+"))),
-           {"Base": WORKS, ALL: WORKS}, frozenset(), accuracy=ALL, may_miss=True),
+           {"Base": WORKS, ALL: WORKS}, frozenset(), accuracy=ALL, sliced=True, may_miss=True),
     Kernel("6.12", "arm64", (("bookworm", cloud(r"6\.12", "arm64")),), {"Base": WORKS, ALL: WORKS},
            frozenset(), accuracy=ALL),
 ]

@@ -67,6 +67,30 @@ def judge_busy(kernel, said):
         yield result(f"busy processes, {run['layers']}", problems)
 
 
+def sealed_wrong(kernel, run):
+    """Differences between what was measured of TLS that the kernel makes, and the truth."""
+    for scene, roles in run["truth"].items():
+        for role, truth in roles.items():
+            seen = run["edges"].get(scene, {}).get(role, {})
+            if "protocol" in kernel.lacks:
+                truth = {**truth, "kernel": 0, "tls": "unknown", "protocol": "unknown"}
+            for key, value in {"edges": 1, **truth}.items():
+                if seen.get(key) != value:
+                    yield f"{scene}, {role} {key}: {seen.get(key)}, not {value}"
+    lines = [] if "protocol" in kernel.lacks else [["kernel", "metadata"]]
+    if run["edges"]["lines"] != lines:
+        yield f"lines of TLS: {run['edges']['lines']}, not {lines}"
+
+
+def judge_kernel_tls(kernel, said):
+    for run in of(said, "kernel_tls"):
+        problems = [run["error"]] if run["exit"] else list(sealed_wrong(kernel, run))
+        yield result(f"TLS by the kernel {run['option']}".strip(), problems)
+    missing = len(kernel.kernel_tls) - len(of(said, "kernel_tls"))
+    if missing:
+        yield result("TLS by the kernel is measured", [f"{missing} runs are missing"])
+
+
 def judge_tests(kernel, said):
     """The programs of tests/bpf, and the accuracy suite test by test."""
     for item in of(said, "program"):
@@ -96,6 +120,7 @@ def judge(kernel, said, compilers, programs):
     if kernel.accuracy and len(of(said, "program")) != programs:
         yield result("every program of tests/bpf has run", [f"{len(of(said, 'program'))} of {programs}"])
     yield from judge_busy(kernel, said)
+    yield from judge_kernel_tls(kernel, said)
     yield from judge_tests(kernel, said)
     for compiler, counts in verifier.counts(said).items():
         yield result(f"instructions ({compiler})", verifier.excess(kernel.title, compiler, counts))

@@ -90,6 +90,15 @@ def busy_cell(said):
     return "some missed" if any(counted_wrong(runs[0])) else "all counted"
 
 
+def sealed_cell(said, notes):
+    """Connections whose TLS the kernel makes."""
+    runs = of(said, "kernel_tls")
+    if not runs or runs[0]["exit"]:
+        return "-"
+    reason = runs[0]["unavailable"].get("tls")
+    return notes.mark(reason) if reason else "recognised"
+
+
 def row(cells):
     return "| " + " | ".join(cells) + " |\n"
 
@@ -106,6 +115,7 @@ def render(results):
     for name in metrics(by_title):
         text += row([f"`{name}`", *(metric_cell(said, name, notes) for said in by_title.values())])
     text += row(["accuracy suite", *(accuracy_cell(kernel, said) for kernel, said in results.items())])
+    text += row(["TLS by the kernel", *(sealed_cell(said, notes) for said in by_title.values())])
     text += row(["busy processes", *(busy_cell(said) for said in by_title.values())])
     text += "\n" + "".join(f"{number}. {note}\n" for number, note in enumerate(notes.texts, 1))
     return text + TAIL

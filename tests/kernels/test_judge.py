@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of a guest is right: each way to be wrong fails, and nothing else does."""
+import dataclasses
 import pathlib
 import sys
 
@@ -19,6 +20,15 @@ KERNEL = expectations.Kernel("6.1", "amd64", (), {"Base": expectations.WORKS, ex
 REFUSED = {"what": "run", "compiler": "c", "layers": expectations.ALL, "exit": 4, "error": "lacks x"}
 
 
+SEALED = {"older": {"client": {"writes": 7, "kernel": 1, "tls": "yes", "protocol": "unknown"}}}
+
+
+def sealed(**values):
+    """What was measured of SEALED."""
+    return {"older": {"client": {"edges": 1, **SEALED["older"]["client"], **values}},
+            "lines": [["kernel", "metadata"]]}
+
+
 def good():
     """All that a guest says where everything is as expected."""
     edges = {"client": {**TRUTH["client"], "quality": {"connect": "exact"}}}
@@ -27,6 +37,8 @@ def good():
              "instructions": {"p": 100}, "misses": {}}
     return [{"what": "kernel", "release": "6.1.0"}, {"what": "run", "compiler": "c", **works}, dict(REFUSED),
             {"what": "program", "name": "t", "exit": 0, "output": ""}, {"what": "busy", **works},
+            {"what": "kernel_tls", "option": "", "exit": 0, "error": "", "unavailable": {},
+             "truth": SEALED, "edges": sealed()},
             *({"what": "test", "name": name, "outcome": "passed", "detail": ""} for name in KERNEL.tests),
             {"what": "end", "done": True, "error": ""}]
 
@@ -60,10 +72,17 @@ def test_nothing_fails_where_all_is_as_expected():
     (changed("run", instructions={"q": 1}), "instructions (c)"),
     (changed("busy", edges={"client": {**TRUTH["client"], "closed": 1}}), "busy processes, Base"),
     (changed("program", exit=1), "t"),
+    (changed("kernel_tls", edges=sealed(tls="no")), "TLS by the kernel"),
+    (changed("kernel_tls", edges=sealed(edges=2)), "TLS by the kernel"),
+    (changed("kernel_tls", edges=sealed(kernel=2)), "TLS by the kernel"),
+    (changed("kernel_tls", edges={**sealed(), "lines": []}), "TLS by the kernel"),
+    (changed("kernel_tls", edges={"lines": [["kernel", "metadata"]]}), "TLS by the kernel"),
+    (changed("kernel_tls", exit=-1, error="no such ULP"), "TLS by the kernel"),
     (changed("test", outcome="failed"), KERNEL.tests[0]),
     (changed("test", name="another"), KERNEL.tests[0]),
     (changed("end", done=False), "boots and ends"),
     ([item for item in good() if item != REFUSED], "every agent has run"),
+    ([item for item in good() if item["what"] != "kernel_tls"], "TLS by the kernel is measured"),
     ([item for item in good() if item["what"] != "program"], "every program of tests/bpf has run"),
     ([item if item != REFUSED else {**REFUSED, "error": "lacks y"} for item in good()],
      f"{expectations.ALL} (c) is refused"),
@@ -76,12 +95,20 @@ def test_each_way_to_be_wrong_fails(said, name):
     assert failed(said) == [name]
 
 
+def test_without_messages_the_kernels_tls_is_counted_and_not_named():
+    kernel = dataclasses.replace(KERNEL, lacks=frozenset({"protocol"}))
+    said = changed("kernel_tls", edges={**sealed(kernel=0, tls="unknown"), "lines": []})
+    assert list(judge.judge_kernel_tls(kernel, said)) == [("TLS by the kernel", "passed", "")]
+    assert [outcome for _, outcome, _ in judge.judge_kernel_tls(kernel, good())] == ["failed"]
+
+
 def test_a_quarter_more_instructions_are_allowed():
     assert failed(changed("run", instructions={"p": 125})) == []
 
 
 def test_the_table_names_reasons_once():
     text = table.render({KERNEL: good()})
+    assert "| TLS by the kernel | recognised |" in text
     assert "| `drops` | [2] |" in text and "1. lacks x\n2. too old\n" in text
     assert "tls" not in text
 

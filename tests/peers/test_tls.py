@@ -19,6 +19,8 @@ from tls_world import (AFTER, BEFORE, DOWNLOADS, PEERS, REQUESTS, Scene, World, 
                        needs_root, play)
 
 pytestmark = needs_root
+# These servers wait for a request in a read: one that is under way when the agent comes is not seen.
+WAIT_IN_READ = ("python", "c", "c-workers", "openssl-1.1.1", "openssl-3.5", "musl")
 CLOSE_NOTIFY_BYTES = 24  # with TLS 1.3
 H1, H2 = ("http/1.1", "offered: http/1.1"), ("h2", "offered: h2,http/1.1")
 BOTH = ("http/1.1", "offered: h2,http/1.1")
@@ -105,8 +107,7 @@ def test_a_line_has_the_numbers_of_its_connection(scene, order):
     # What both ends tell of the handshake is the same.
     assert len({(told["version"], told["cipher"]) for told in result.facts}) <= 1, result.facts
     if result.server_ends and (order == AFTER or scene.client not in DOWNLOADS):
-        before = order == BEFORE and scene.server.startswith("nginx")  # its log is of all
-        assert sum(end["requests"] for end in result.server_ends) == REQUESTS + before
+        assert sum(end["requests"] for end in result.server_ends) == REQUESTS
 
 
 @pytest.mark.parametrize("scene, order", CASES)
@@ -135,11 +136,14 @@ def test_a_line_says_what_is_spoken_on_it(scene, order):
 
 
 def has_calls(result, role):
-    """Whether calls of this end's library were there to be seen. Where the client makes its requests at once
-    and ends, they may be over before probes are set, at either end; and a download may pause."""
-    peer = PEERS[getattr(result.scene, role)]
-    brief = result.scene.client in DOWNLOADS or dict(result.scene.client_options).get("once")
-    return peer.uses.coverage == "full" and not brief
+    """Whether calls of this end's library were there to be seen. A server is probed when it begins to listen;
+    a client that makes its requests at once and ends may be gone before; and a download may pause."""
+    scene = result.scene
+    if PEERS[getattr(scene, role)].uses.coverage != "full":
+        return False
+    if result.order == BEFORE:
+        return scene.client not in DOWNLOADS
+    return role == "server" or not (scene.client in DOWNLOADS or dict(scene.client_options).get("once"))
 
 
 @pytest.mark.parametrize("scene, order", CASES)
@@ -164,32 +168,45 @@ def is_brief(result, role, lines):
         all(line["coverage"] == "full" or "it ended before" in line["why"] for line in lines)
 
 
-def check_calls(counted, edges, new):
-    """What of the program's own counts was seen. Of a process that has just come the first request may be
-    missing; a read that was under way is; no count is ever too high."""
+def unseen(result, role, key):
+    """(at least, at most): of how many requests such calls are missing."""
+    scene, reads = result.scene, key in ("reads", "read")
+    if scene.server == "c-late":  # has TLS when it is asked for the first time
+        return 0, 1 + (reads and role == "server")
+    if role == "client":  # its probes may come with its first request
+        return 0, int(result.order == AFTER)
+    waits = reads and result.order == BEFORE and scene.server in WAIT_IN_READ
+    return int(waits), int(waits)
+
+
+def check_calls(counted, edges, result, role):
+    """What of the program's own counts was seen: all but those of a known number of requests."""
     seen = tls_calls(edges)
     for key, wanted in counted.items():
         if wanted is None:
             continue
         missed = wanted - seen[key]
-        assert missed >= 0, (key, wanted, seen)
         if missed:  # how often, is to be seen with -rP
             print(f"{missed} of {wanted} {key} were not seen")
-        requests = new + (key in ("reads", "read"))
-        assert missed * REQUESTS <= wanted * requests, (key, wanted, seen)
+        least, most = unseen(result, role, key)
+        assert wanted * least <= missed * REQUESTS <= wanted * most, (key, wanted, seen)
 
 
 @pytest.mark.parametrize("scene, order", CASES)
 def test_calls_of_a_tls_library_are_counted_as_the_program_counts_them(scene, order):
     result = result_of(scene, order)
     for role, ends in (("server", result.server_ends), ("client", result.client_ends)):
+        name = getattr(scene, role)
+        seen = tls_calls(result.edges(role))
+        if PEERS[name].uses.coverage != "full":
+            assert not any(seen.values())
+        if not has_calls(result, role):
+            continue
+        assert all(count for key, count in known(seen, name).items() if count is not None), seen
         for end in ends:
             edges = [edge for edge in result.edges(role) if edge["process"]["pid"] == end["pid"]]
-            if end["tls"] and has_calls(result, role):
-                counted = known(end["tls"], getattr(scene, role))
-                check_calls(counted, edges, sees_handshake(scene, order))
-            elif PEERS[getattr(scene, role)].uses.coverage != "full":
-                assert not any("tlsCalls" in edge for edge in edges)
+            if end["tls"]:
+                check_calls(known(end["tls"], name), edges, result, role)
 
 
 def known(counts, peer):

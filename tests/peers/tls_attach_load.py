@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """TLS programs of every library under load while the agent comes and goes every two seconds: none may
-crash, none may hang, no request may fail, none may stand still.
+crash, none may hang, no request may fail, none may stand still, none may get another answer than it asked
+for: each request is for another body than the one before it, and than its neighbours'.
 
 Usage: tests/peers/tls_attach_load.py [SECONDS]     (default 20; as root)
 Prints a line per pair of programs: requests, handshakes and its longest pause; ends with 1 if one failed.
@@ -18,7 +19,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from tls_world import AGENT, LAYERS, PEERS, PORT, Running, World, family, since  # noqa: E402
+from tls_world import AGENT, BODIES, LAYERS, PEERS, PORT, Running, World, body, family, since  # noqa: E402
 
 # (server, client, whether each request has a connection of its own). Each of our programs is probed in
 # both roles; nginx and wget are others' programs.
@@ -31,6 +32,7 @@ PAIRS = (
 # (server, client): clients that are started anew for each request, and so end while they are attached to.
 SHORT_LIVED = (("nginx", "curl"), ("nginx", "wget"), ("gnutls-serv", "wget"))
 ATTACH_EVERY_SECONDS, ATTACHED_SECONDS = 2, 1
+SIZE = 1000
 BATCH, PAUSE_SECONDS = 5, 0.02  # a pair leaves some of the machine to the others
 STILL_SECONDS = 10  # a pair that has answered nothing for so long hangs, even on a busy machine
 
@@ -89,11 +91,11 @@ class Load(threading.Thread):
 class Pair(Load):
     """One of our clients, in batches; both programs are asked at the end what they did."""
 
-    def __init__(self, world, servers, server, client, reconnect):
+    def __init__(self, world, servers, number, server, client, reconnect):
         super().__init__(f"{server} and {client}" + (", reconnecting" if reconnect else ""))
         self.server, port = servers.get(server)
         self.client = Running(world, client, "client", {
-            "port": port, "requests": BATCH, **({"reconnect": 1} if reconnect else {})})
+            "port": port, "requests": BATCH, "number": number, **({"reconnect": 1} if reconnect else {})})
         self.processes = family(self.server.program.child.pid) | family(self.client.program.child.pid)
 
     def batch(self):
@@ -122,21 +124,33 @@ class Pair(Load):
 class ShortLived(Load):
     """A process for each request."""
 
-    def __init__(self, world, servers, server, client):
+    def __init__(self, world, servers, number, server, client):
         super().__init__(f"{server} and {client}, short-lived")
-        self.server, port = servers.get(server)
-        self.command = ["ip", "netns", "exec", world.namespace, *map(str, PEERS[client].command(
-            world, "client", {"port": port, "requests": 1, "size": 1000}))]
-        self.folder = world.folder
+        self.server, self.port = servers.get(server)
+        self.world, self.number, self.client, self.page = world, number, PEERS[client], None
+
+    def command(self, number):
+        return ["ip", "netns", "exec", self.world.namespace, *map(str, self.client.command(
+            self.world, "client", {"port": self.port, "requests": 1, "size": SIZE, "number": number,
+                                   "into": "-"}))]
+
+    def is_answer(self, answer, number):
+        if self.server.peer.name == "gnutls-serv":  # has one page of its own
+            self.page = self.page or answer
+            return answer == self.page and b"<HTML>" in answer and answer.rstrip().endswith(b"</HTML>")
+        return answer == body(number, SIZE)
 
     def requests(self):
         return self.batches
 
     def batch(self):
-        done = subprocess.run(self.command, cwd=self.folder, capture_output=True, text=True, check=False,
+        number = (self.number + self.batches) % BODIES
+        done = subprocess.run(self.command(number), cwd=self.world.folder, capture_output=True, check=False,
                               timeout=STILL_SECONDS)
         if done.returncode != 0:
             raise Wrong(f"ended with {done.returncode} after {self.batches}: {done.stderr[-300:]}")
+        if not self.is_answer(done.stdout, number):
+            raise Wrong(f"another body than was asked for after {self.batches}: {done.stdout[-300:]}")
         self.batches += 1
 
 
@@ -177,8 +191,8 @@ def run(seconds, folder):
     """Raises Wrong; else [(label, requests, longest pause in seconds)], and how often the agent came."""
     with World(folder) as world:
         servers = Servers(world)
-        pairs = [Pair(world, servers, *names) for names in PAIRS]
-        pairs += [ShortLived(world, servers, *names) for names in SHORT_LIVED]
+        pairs = [Pair(world, servers, 1 + i, *names) for i, names in enumerate(PAIRS)]
+        pairs += [ShortLived(world, servers, i, *names) for i, names in enumerate(SHORT_LIVED)]
         for pair in pairs:
             pair.start()
         try:

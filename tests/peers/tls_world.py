@@ -36,6 +36,7 @@ PORT = 18443
 SLOW_BYTES, SLOW_SECONDS = 64000000, 1
 PROBES_SECONDS = 0.5
 START_SECONDS, ANSWER_SECONDS = 30, 60
+BODIES = 23
 
 
 @functools.cache
@@ -75,6 +76,11 @@ def make_certificates(folder):
                 "-CAcreateserial", "-days", "30", "-extfile", "extensions", "-out", f"{name}.pem")
 
 
+def body(number, size):
+    """What our servers answer to /SIZE?NUMBER (tls_programs/peer.c): no two numbers' bytes are the same."""
+    return bytes(ord("a") + (number + i) % BODIES for i in range(size))
+
+
 # --- the world: a namespace, its names, its certificates -------------------------------------------------
 
 
@@ -84,12 +90,15 @@ class World:
     def __init__(self, folder):
         self.folder, self.namespace = folder, f"npttls{os.getpid() % 100000}"
         self.running = []
+        self.logged = 0  # by nginx, before it counts
 
     def __enter__(self):
         ensure_programs()
         make_certificates(self.folder)
         self.folder.chmod(0o755)
         (self.folder / "1000").write_bytes(b"x" * 1000)
+        for number in range(BODIES):  # of /1000?NUMBER
+            (self.folder / f"1000.{number}").write_bytes(body(number, 1000))
         (self.folder / str(SLOW_BYTES)).touch()
         os.truncate(self.folder / str(SLOW_BYTES), SLOW_BYTES)
         ip("netns", "add", self.namespace)
@@ -231,7 +240,7 @@ http {{
     client_body_temp_path {world.folder}/t; proxy_temp_path {world.folder}/t;
     fastcgi_temp_path {world.folder}/t; uwsgi_temp_path {world.folder}/t; scgi_temp_path {world.folder}/t;
     server {{
-        listen 127.0.0.1:{PORT} ssl http2; root {world.folder};
+        listen 127.0.0.1:{PORT} ssl http2; root {world.folder}; try_files $uri.$args $uri =404;
         ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate server.pem; ssl_certificate_key server.key;
     }}
 }}
@@ -283,13 +292,19 @@ def envoy(world, _, options):
 
 def curl_cffi(world, role, options):
     """BoringSSL inside a Python module; its requests are made by a line on stdin, as ours are."""
-    address = f"https://{NAME}:{options.get('port', PORT)}/{options.get('size', 1000)}"
+    size, number = options.get("size", 1000), options.get("number", 0)
+    address = f"https://{NAME}:{options.get('port', PORT)}/{size}"
     program = ("import json, os, sys\nfrom curl_cffi import requests\nsession = requests.Session()\n"
                "def batch(count):\n    for _ in range(count):\n"
-               f"        got = session.get('{address}',"
+               f"        query, wanted = '', b'x' * {size}\n"
+               f"        if {number}:\n"
+               f"            now = ({number} + truth['requests']) % {BODIES}\n"
+               f"            query = f'?{{now}}'\n"
+               f"            wanted = bytes(97 + (now + i) % {BODIES} for i in range({size}))\n"
+               f"        got = session.get('{address}' + query,"
                " verify='ca.pem', http_version='v1')\n"
-               f"        assert got.status_code == 200 and len(got.content) == {options.get('size', 1000)}\n"
-               "    truth['requests'] += count\n"
+               "        assert got.status_code == 200 and got.content == wanted, got.content[:100]\n"
+               "        truth['requests'] += 1\n"
                "truth = {'pid': os.getpid(), 'role': 'client', 'requests': 0, 'tls': None, 'wire': None}\n"
                "def say():\n    print(json.dumps({'library': 'BoringSSL', 'ends': [truth]}), flush=True)\n"
                f"batch({options.get('hold', 0)})\nsay()\n"
@@ -298,7 +313,8 @@ def curl_cffi(world, role, options):
 
 
 def addresses(options):
-    return [f"https://{NAME}:{options.get('port', PORT)}/{options['size']}"] * options["requests"]
+    query = f"?{options['number']}" if "number" in options else ""
+    return [f"https://{NAME}:{options.get('port', PORT)}/{options['size']}{query}"] * options["requests"]
 
 
 OTHERS = {peer.name: peer for peer in (
@@ -316,11 +332,12 @@ OTHERS = {peer.name: peer for peer in (
     Peer("curl_cffi", Uses("BoringSSL", "full"), curl_cffi),
     # These end when they have what they asked for. Held: so slow that it lasts.
     Peer("curl", OPENSSL3, lambda world, role, options: [
-        "curl", "-sSv", "--cacert", "ca.pem", options.get("http", "--http1.1"), "-o", "/dev/null",
+        "curl", "-sSv", "--cacert", "ca.pem", options.get("http", "--http1.1"), "-o",
+        options.get("into", "/dev/null"),
         *(["--limit-rate", "250k"] if "hold" in options else []),
         *addresses(options)], ours=False),
     Peer("wget", GNUTLS, lambda world, role, options: [
-        "wget", "-q", "--ca-certificate", "ca.pem", "-O", "/dev/null",
+        "wget", "-q", "--ca-certificate", "ca.pem", "-O", options.get("into", "/dev/null"),
         *(["--limit-rate=250k"] if "hold" in options else []),
         *addresses(options)], ours=False),
     # These do as they are told by stdin.
@@ -519,24 +536,38 @@ class Running:
         """From here on it counts."""
         if self.peer.ours and self.role == "server":
             self.begin = ask(self.program)
+        elif self.role == "server":
+            self.world.logged = len(nginx_log(self.world))
+
+
+def nginx_log(world):
+    file = world.folder / "access.log"
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def nginx_truth(world):
-    """[end] by worker, and the facts of the last request."""
-    nothing = {"role": "server", "requests": 0, "tls": None, "wire": None}
-    ends, last = collections.defaultdict(lambda: dict(nothing)), {}
-    for line in (world.folder / "access.log").read_text().splitlines():
+    """[end] by worker, of the requests since mark(), and the facts of the last one. Bytes of HTTP/2 are not
+    logged as they are sent."""
+    ends, last = {}, {}
+    for line in nginx_log(world)[world.logged:]:
         last = json.loads(line)
-        ends[last["pid"]]["pid"] = last["pid"]
-        ends[last["pid"]]["requests"] += 1
+        calls = {"writes": None, "written": 0, "reads": None, "read": 0}
+        end = ends.setdefault(last["pid"], {"pid": last["pid"], "role": "server", "requests": 0, "wire": None,
+                                            "tls": calls if last["protocol"] == "HTTP/1.1" else None})
+        end["requests"] += 1
+        if end["tls"]:
+            end["tls"]["written"] += last["sent"]
+            end["tls"]["read"] += last["received"]
     return list(ends.values()), last
 
 
 def play(world, scene, order, slowly=False):
-    """Runs a scene; the Result. slowly: programs that have just come wait for probes after one request."""
+    """Runs a scene; the Result. slowly: programs that have just come are left the time for their probes:
+    servers before they are asked, clients after one request."""
     with contextlib.suppress(FileNotFoundError):
         (world.folder / "access.log").unlink()
     agent = None
+    settle = slowly
     held = order == BEFORE
     slow = held and scene.client in DOWNLOADS
     brief = scene.client in DOWNLOADS or dict(scene.client_options).get("once")
@@ -549,6 +580,8 @@ def play(world, scene, order, slowly=False):
         if not held:
             agent = TlsAgent("--netns", f"/run/netns/{world.namespace}")
         server = Running(world, scene.server, "server", server_options)
+        if settle and not held:
+            time.sleep(PROBES_SECONDS)  # it is probed since it listens
         client = Running(world, scene.client, "client", client_options)
         if held:
             if slow:

@@ -89,6 +89,7 @@ static void tls(uint64_t *state, struct npt_edge *edge)
 
 	edge->connections.moved_in = number(state);
 	edge->connections.moved_out = number(state);
+	edge->connections.kernel_tls = number(state);
 	edge->handshakes.count = number(state);
 	edge->handshakes.resumed = number(state);
 	edge->handshakes.client_certificates = number(state);
@@ -115,6 +116,7 @@ static void tls_use(uint64_t *state, uint32_t index, struct npt_tls_use *use)
 	text(state, "uprobe of ", use->how, sizeof(use->how));
 	use->coverage = (enum npt_tls_coverage)below(state, 3);
 	text(state, "since ", use->why, sizeof(use->why));
+	use->unassigned_calls = number(state);
 }
 
 void npt_test_random_edge(uint64_t *state, uint32_t index, struct npt_edge *edge)

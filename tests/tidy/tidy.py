@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 
-LAYERS = ["bpf", "lib/core", "lib/model", "lib/net", "lib/kube", "agent", "controller", "aggregator"]
+LAYERS = ["bpf", "lib/core", "lib/model", "lib/net", "lib/kube", "agent", "controller", "aggregator", "cli"]
 # What a folder may include beside itself.
 MAY_INCLUDE = {
     "bpf": [],
@@ -19,10 +19,11 @@ MAY_INCLUDE = {
     "agent": ["bpf", "lib/core", "lib/model", "lib/net", "agent"],
     "controller": ["lib/core", "lib/model", "lib/net", "lib/kube"],
     "aggregator": ["lib/core", "lib/model", "lib/net", "lib/kube"],
+    "cli": ["lib/core", "lib/model", "lib/net", "lib/kube"],
 }
 THIRD_PARTY = {
     "curl/": ["lib/net"], "libwebsockets": ["lib/net"], "openssl/": ["lib/net"],
-    "jansson": ["lib/model", "lib/kube", "controller"], "sqlite3": ["aggregator"],
+    "jansson": ["lib/model", "lib/kube", "controller", "cli"], "sqlite3": ["aggregator"],
     "protobuf-c": ["lib/model", "aggregator/exports"], "bpf/libbpf": ["agent/probe"],
     "bpf/bpf.h": ["agent/probe"],
     "bpf/btf": ["agent/probe"],

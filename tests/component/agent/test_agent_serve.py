@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """npt-agent serve with what a node can hold against it: wrong options, files that are not there, a
 controller that is away or breaks the protocol. It says what is wrong, tries again, and never dies."""
+import json
 import os
 import pathlib
 import socket
@@ -231,6 +232,30 @@ def test_the_nearest_frames_that_are_allowed_are_taken(serve, controller, frame)
     agent = serve(controller.url)
     assert controller.asked.get(timeout=20)
     assert agent.lines("frame refused") == agent.lines(LOST) == []
+
+
+def test_hello_says_what_the_kernel_gives_as_a_measurement_does(serve, controller):
+    serve(controller.url)
+    hello = json.loads(controller.heard.get(timeout=20))
+    measured = run(AGENT, "run", "--layers", "Base,Operations,Protocol,TLS", "--output", "json", "--", "true")
+    report = json.loads(measured.stdout.splitlines()[-1])
+    assert hello["unavailable"] == report["unavailable"]
+    assert hello["layers"][0] == "Base" and "Requests" not in hello["layers"]
+    assert ("TLS" in hello["layers"]) == ("tlsCalls" not in report["unavailable"])
+    assert ("Protocol" in hello["layers"]) == ("protocol" not in report["unavailable"])
+
+
+def test_hello_says_which_right_is_missing(files, controller):
+    """Without any capability nothing can be measured; the agent stays, and says so."""
+    agent = Daemon(files / "log", "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--", AGENT, "serve",
+                   "--controller", controller.url, "--ca", files / "ca", "--token", files / "token", "--node",
+                   "node-1")
+    try:
+        hello = json.loads(controller.heard.get(timeout=20))
+        assert hello["layers"] == [] and list(hello["unavailable"]) == ["Base"]
+        assert "capabilities BPF and PERFMON" in hello["unavailable"]["Base"]
+    finally:
+        agent.stop(seconds=3)
 
 
 def test_the_agent_says_hello_each_time_that_it_is_connected(serve, controller):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""npt-aggregator with certificates and an API server's reviews around it."""
+"""A certificate, an API server that reviews, and the real npt-aggregator."""
 import os
 import sys
 

@@ -11,7 +11,8 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import PROGRAM, edge, field, ingest_token, metric, packed, seeded, window  # noqa: E402
+from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, metric, packed,  # noqa: E402
+                   seeded, window)
 
 
 def total(report, *path):
@@ -260,8 +261,9 @@ def test_an_edge_whose_protocol_becomes_known_late_is_one_edge_that_speaks_it(ag
 def test_handshakes_calls_and_lines_of_tls_come_back(aggregator):
     tls = field(54, 3) + field(55, 2) + field(57, 1) + field(58, field(1, "unknown_ca") + field(2, 4)) + \
         field(60, field(5, 300) + field(6, 200) + packed(7, [10]) + packed(8, [2])) + \
-        b"".join(field(61 + i, 11 + i) for i in range(6))
-    line = field(1, 7) + field(3, "envoy") + field(4, "BoringSSL") + field(7, 1) + field(8, "no symbols")
+        b"".join(field(61 + i, 11 + i) for i in range(7))
+    line = field(1, 7) + field(3, "envoy") + field(4, "BoringSSL") + field(7, 1) + field(8, "no symbols") + \
+        field(9, 21)
     for sequence in (1, 2):
         body = window(sequence=sequence, edges=[edge() + tls]) + field(24, line) + field(25, 5)
         assert aggregator.post(body)[0] == 200
@@ -273,9 +275,10 @@ def test_handshakes_calls_and_lines_of_tls_come_back(aggregator):
     assert [handshakes[key] for key in ("count", "resumed", "clientCertificates", "failed")] == [6, 4, 0, 2]
     assert (handshakes["micros"]["count"], handshakes["micros"]["max"]) == (4, 200)
     assert one["tlsCalls"] == {"write": {"count": 22, "bytes": 24}, "read": {"count": 26, "bytes": 28}}
-    assert (one["connections"]["movedIn"], one["connections"]["movedOut"]) == (30, 32)
+    assert [one["connections"][key] for key in ("movedIn", "movedOut", "kernelTls")] == [30, 32, 34]
     assert report["tls"] == [{"pid": 7, "startNanos": 0, "process": "envoy", "library": "BoringSSL",
-                              "version": "", "how": "", "coverage": "metadata", "why": "no symbols"}]
+                              "version": "", "how": "", "coverage": "metadata", "why": "no symbols",
+                              "unassignedCalls": 21}]
     assert report["tlsOther"] == 5
     _, report = aggregator.get("/v1/tasks/task-1")
     assert report["tlsOther"] == 7

@@ -14,6 +14,7 @@ from channel_world import TASKS, Api, Controller, answers, hold, lists, refuses,
 from fault_server import Authority  # noqa: E402
 
 PODS = "/api/v1/namespaces/shop/pods"
+NODES = "/api/v1/namespaces/npt/configmaps/npt-nodes"
 SPEC = {"target": {"podNames": ["web"]}, "durationSeconds": 600, "intervalSeconds": 5, "layers": ["Base"]}
 
 
@@ -40,11 +41,15 @@ class World(Api):
 
     def __init__(self, authority, *tasks):
         self.tasks, self.statuses, self.refusal = tasks, [], None
+        self.published, self.publish_refusal = [], None
         self.pods_may_be_listed = threading.Event()
         super().__init__(authority)
         self.trouble = self.answer
 
     def answer(self, request):
+        if request.path == NODES:
+            self.published.append(json.loads(json.loads(request.body)["data"]["nodes.json"]))
+            return self.publish_refusal or answers(200, {})
         if request.method == "PATCH":
             self.statuses.append(json.loads(request.body)["status"])
             return answers(200, {})
@@ -79,9 +84,9 @@ def begin(tmp_path):
         one.stop()
 
 
-def say_hello(controller, holding=()):
-    agent = controller.dial("node-1")
-    agent.send(json.dumps({"type": "hello", "proto": 1, "node": "node-1", "instance": "i", "layers": ["Base"],
+def say_hello(controller, holding=(), node="node-1"):
+    agent = controller.dial(node)
+    agent.send(json.dumps({"type": "hello", "proto": 1, "node": node, "instance": "i", "layers": ["Base"],
                            "holding": [{"id": "a", "taskUid": uid, "state": "Running"} for uid in holding]}))
     return agent
 
@@ -133,6 +138,38 @@ def test_why_pods_are_not_known_is_in_the_status(begin):
     wait_until(lambda: any("pods is forbidden" in status["message"] for status in world.statuses),
                lambda: world.statuses)
     assert world.statuses[-1]["phase"] == "Pending"
+
+
+def kind_of(node, published):
+    return published["kinds"][published["nodes"][node]]
+
+
+def test_what_a_node_can_do_is_published_while_its_agent_is_connected(begin):
+    world, controller = begin()
+    agent = controller.dial("node-1")
+    agent.send(json.dumps({"type": "hello", "proto": 1, "node": "node-1", "instance": "i", "version": "1.2",
+                           "kernel": "6.1.0", "layers": ["Base"], "unavailable": {"unread": "6.3+"}}))
+    wait_until(lambda: world.published and world.published[-1]["nodes"], lambda: world.published)
+    assert kind_of("node-1", world.published[-1]) == {"version": "1.2", "kernel": "6.1.0", "layers": ["Base"],
+                                                     "unavailable": {"unread": "6.3+"}}
+    other = say_hello(controller, node="node-2")
+    wait_until(lambda: len(world.published[-1]["nodes"]) == 2, lambda: world.published)
+    assert kind_of("node-2", world.published[-1])["unavailable"] == {}
+    agent.end()
+    wait_until(lambda: list(world.published[-1]["nodes"]) == ["node-2"], lambda: world.published)
+    other.end()
+
+
+def test_a_publication_that_is_refused_is_logged_and_keeps_nothing_up(begin):
+    world, controller = begin(task())
+    world.publish_refusal = refuses(403, "Forbidden", "configmaps is forbidden")
+    world.pods_may_be_listed.set()
+    agent = say_hello(controller)
+    controller.wait_for("is not published")
+    while not receive_wanted(agent):
+        pass
+    assert world.statuses[0]["phase"] == "Running"
+    agent.end()
 
 
 def test_a_spec_that_cannot_be_carried_out_fails_the_task_with_the_reason(begin):

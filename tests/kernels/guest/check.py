@@ -13,16 +13,34 @@ import time
 
 import pytest
 
+import kernel_tls
 import programs
 import talk
 from say import say
 
 
-def measure(agent, layers, traffic):
+def summary(report):
+    """Per role: what was counted, and the quality of what has one."""
+    found = {}
+    for edge in report.get("edges", []):
+        seen = found.setdefault(edge["role"], {"quality": {}})
+        counts = {"opened": edge["connections"]["opened"], "closed": edge["connections"]["closed"],
+                  "sent": edge["sent"]["bytes"], "received": edge["received"]["bytes"],
+                  "writes": edge.get("write", {}).get("count", 0),
+                  "reads": edge.get("read", {}).get("count", 0)}
+        for name, number in counts.items():
+            seen[name] = seen.get(name, 0) + number
+        seen["quality"].update({name: value["quality"] for name, value in edge.items()
+                                if isinstance(value, dict) and "quality" in value})
+    return found
+
+
+def measure(agent, layers, traffic, *options, summarize=summary):
     """Measures what traffic() makes, which returns its truth, by the agent itself."""
     command = [agent, "run", "--netns", "/proc/self/ns/net", "--layers", layers, "--duration", "100",
                "--interval", "1", "--output", "json", "--log-level", "info",
-               "--budget-cpu", "100000"]  # an emulated CPU is many times slower than any budget means
+               "--budget-cpu", "100000",  # an emulated CPU is many times slower than any budget means
+               *options]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = child.stderr.readline()
     if "measuring" not in first:
@@ -35,7 +53,7 @@ def measure(agent, layers, traffic):
     out, errors = child.communicate(timeout=60)
     report = json.loads(out.splitlines()[-1]) if out.strip() else {}
     return {"exit": child.returncode, "error": errors.strip() if child.returncode else "",
-            "unavailable": report.get("unavailable", {}), "edges": summary(report), "truth": truth,
+            "unavailable": report.get("unavailable", {}), "edges": summarize(report), "truth": truth,
             "lost": report.get("lost", {}), **loaded}
 
 
@@ -53,20 +71,16 @@ def busy():
     return talk.truth(count * connections, exchanges)
 
 
-def summary(report):
-    """Per role: what was counted, and the quality of what has one."""
-    found = {}
-    for edge in report.get("edges", []):
-        seen = found.setdefault(edge["role"], {"quality": {}})
-        counts = {"opened": edge["connections"]["opened"], "closed": edge["connections"]["closed"],
-                  "sent": edge["sent"]["bytes"], "received": edge["received"]["bytes"],
-                  "writes": edge.get("write", {}).get("count", 0),
-                  "reads": edge.get("read", {}).get("count", 0)}
-        for name, number in counts.items():
-            seen[name] = seen.get(name, 0) + number
-        seen["quality"].update({name: value["quality"] for name, value in edge.items()
-                                if isinstance(value, dict) and "quality" in value})
-    return found
+def measure_kernel_tls(agent, layers, option):
+    """TLS that the kernel makes; option: one more of the agent's, or nothing."""
+    why = kernel_tls.is_there()
+    if why:
+        return {"exit": -1, "error": why}
+    scenes = kernel_tls.Scenes()
+    try:
+        return measure(agent, layers, scenes.play, *option.split(), summarize=scenes.summary)
+    finally:
+        scenes.close()
 
 
 class Said:
@@ -108,6 +122,9 @@ def main():
     agent = next(iter(plan["agents"].values()))
     if plan["busy"]:
         say("busy", layers=plan["busy"], **measure(agent, plan["busy"], busy))
+    for option in plan["kernel_tls"]:
+        layers = plan["tested_layers"] + ",TLS"
+        say("kernel_tls", layers=layers, option=option, **measure_kernel_tls(agent, layers, option))
     if plan["accuracy"]:
         os.environ["NPT_AGENT"] = agent
         pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", "/npt/tests",

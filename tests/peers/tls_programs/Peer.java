@@ -40,6 +40,7 @@ public class Peer {
 	static final Map<String, String> options = new HashMap<>(
 			Map.of("dir", ".", "sni", "peer.test", "requests", "1", "size", "1000"));
 	static final AtomicLong requests = new AtomicLong();
+	static final int BODIES = 23;
 	static volatile String version = "", cipher = "";
 	static HttpClient client;
 	static SSLContext context;
@@ -93,6 +94,16 @@ public class Peer {
 		cipher = session.getCipherSuite();
 	}
 
+	/** Body NUMBER of a size, as peer.c has it; without a number it is of x alone. */
+	static byte[] bodyOf(String query, int size) {
+		byte[] body = new byte[size];
+		Arrays.fill(body, (byte) 'x');
+		for (int i = 0; query != null && i < size; i++) {
+			body[i] = (byte) ('a' + (Integer.parseInt(query) + i) % BODIES);
+		}
+		return body;
+	}
+
 	static void serve() throws Exception {
 		HttpsServer server = HttpsServer.create(
 				new InetSocketAddress("127.0.0.1", number("port")), 256);
@@ -104,8 +115,8 @@ public class Peer {
 		});
 		server.setExecutor(Executors.newFixedThreadPool(8));
 		server.createContext("/", exchange -> {
-			byte[] body = new byte[Integer.parseInt(exchange.getRequestURI().getPath().substring(1))];
-			Arrays.fill(body, (byte) 'x');
+			URI asked = exchange.getRequestURI();
+			byte[] body = bodyOf(asked.getQuery(), Integer.parseInt(asked.getPath().substring(1)));
 			requests.incrementAndGet();
 			note(((com.sun.net.httpserver.HttpsExchange) exchange).getSSLSession());
 			exchange.sendResponseHeaders(200, body.length > 0 ? body.length : -1);
@@ -115,8 +126,9 @@ public class Peer {
 		server.start();
 	}
 
-	static byte[] request() throws Exception {
-		String address = "https://peer.test:" + options.get("port") + "/" + options.get("size");
+	static byte[] request(String query) throws Exception {
+		String address = "https://peer.test:" + options.get("port") + "/" + options.get("size")
+				+ (query == null ? "" : "?" + query);
 		if (client != null) {
 			HttpResponse<byte[]> response = client.send(
 					HttpRequest.newBuilder(URI.create(address)).build(),
@@ -133,8 +145,10 @@ public class Peer {
 
 	static void batch(int count) throws Exception {
 		for (int i = 0; i < count; i++) {
-			if (request().length != number("size")) {
-				throw new IllegalStateException("a short body");
+			String query = number("number") == 0 ? null
+					: Long.toString((number("number") + requests.get()) % BODIES);
+			if (!Arrays.equals(request(query), bodyOf(query, number("size")))) {
+				throw new IllegalStateException("another body than was asked for");
 			}
 			requests.incrementAndGet();
 		}

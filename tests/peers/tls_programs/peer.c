@@ -5,8 +5,10 @@
  *
  * Usage: peer server|client key=value... (see tls_world.py, which knows them for all languages)
  * Prints what it did as a line of JSON when it is ready and after each line on stdin; a client
- * first makes its requests. Ends with stdin. Prototypes are its own: no header has to fit the
- * library.
+ * first makes its requests. With number=N they ask for body N, N+1, ... modulo 23 (GET
+ * /SIZE?NUMBER), whose i-th byte is letter NUMBER + i modulo 23; without, for one of x alone. A
+ * client ends with 1 if it gets another body. Ends with stdin. Prototypes are its own: no header
+ * has to fit the library.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,11 +29,13 @@
 
 #define WORKERS_MAX       8
 #define BODY_BYTES_MAX    (8 << 20)
+#define BODIES            23 /* different ones: a prime, so that no two blocks of one are alike */
 #define HEAD_BYTES_MAX    4096
 #define READ_BYTES        16384
 #define TCP_INFO_BYTES    256
 #define BYTES_RECEIVED_AT 128
 #define BYTES_SENT_AT     200
+#define BYTES_RETRANS_AT  208 /* of those that were sent */
 #define SSL_FILETYPE_PEM  1
 #define SSL_VERIFY_PEER   1
 #define SET_HOSTNAME      55 /* SSL_CTRL_SET_TLSEXT_HOSTNAME */
@@ -77,13 +81,13 @@ struct end {
 
 static struct {
 	const char *role, *dir, *lib, *sni;
-	int port, requests, size, hold, late, ex, workers, reconnect;
+	int port, requests, size, hold, late, ex, workers, reconnect, number;
 } options = { .lib = "libssl.so.3", .dir = ".", .sni = "peer.test", .requests = 1, .size = 1000 };
 
 static struct end *ends; /* the first is this process's, or a worker's each */
 static struct end *mine;
 static void *context;
-static unsigned char body[BODY_BYTES_MAX];
+static unsigned char body[BODY_BYTES_MAX], numbered[BODIES + BODY_BYTES_MAX];
 
 static void fail(const char *what)
 {
@@ -109,6 +113,7 @@ static void parse(int count, char **arguments)
 		{ "ex", NULL, &options.ex },
 		{ "workers", NULL, &options.workers },
 		{ "reconnect", NULL, &options.reconnect },
+		{ "number", NULL, &options.number },
 	};
 
 	options.role = count > 1 ? arguments[1] : "";
@@ -230,7 +235,7 @@ static void add_wire(int fd, unsigned long long *sent, unsigned long long *recei
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size))
 		fail("TCP_INFO");
-	*sent += info[BYTES_SENT_AT / sizeof(info[0])];
+	*sent += info[BYTES_SENT_AT / sizeof(info[0])] - info[BYTES_RETRANS_AT / sizeof(info[0])];
 	*received += info[BYTES_RECEIVED_AT / sizeof(info[0])];
 }
 
@@ -253,9 +258,16 @@ static int get_head(void *ssl, char *head, int *have)
 	return 0;
 }
 
+/* The body that goes with a request's "?NUMBER"; without one it is of x alone. */
+static const unsigned char *body_of(const char *query)
+{
+	return *query == '?' ? numbered + strtoul(query + 1, NULL, 10) % BODIES : body;
+}
+
 static void *serve(void *argument)
 {
 	int fd = (int)(intptr_t)argument, have;
+	const unsigned char *content;
 	char head[HEAD_BYTES_MAX];
 	void *ssl = tls.SSL_new(context);
 
@@ -264,15 +276,17 @@ static void *serve(void *argument)
 		goto out;
 	note_handshake(ssl);
 	while (get_head(ssl, head, &have)) {
-		long size = strncmp(head, "GET /", 5) == 0 ? strtol(head + 5, NULL, 10) : 0;
+		char *query = head;
+		long size = strncmp(head, "GET /", 5) == 0 ? strtol(head + 5, &query, 10) : 0;
 		int length;
 
 		if (size < 0 || size > BODY_BYTES_MAX)
 			break;
+		content = body_of(query);
 		mine->requests++;
 		length = snprintf(head, sizeof(head),
 				  "HTTP/1.1 200 OK\r\nContent-Length: %ld\r\n\r\n", size);
-		if (put(ssl, head, (size_t)length) || (size && put(ssl, body, (size_t)size)))
+		if (put(ssl, head, (size_t)length) || (size && put(ssl, content, (size_t)size)))
 			break;
 	}
 	tls.SSL_shutdown(ssl);
@@ -366,13 +380,27 @@ static void connect_to_server(void)
 	note_handshake(session);
 }
 
+static void check_body(const void *bytes, const unsigned char *wanted, size_t size)
+{
+	if (memcmp(bytes, wanted, size) != 0) {
+		fprintf(stderr, "peer: another body than was asked for\n");
+		exit(1);
+	}
+}
+
 static void request(void)
 {
-	char head[HEAD_BYTES_MAX], *length;
+	char head[HEAD_BYTES_MAX], query[16] = "", *length;
+	const unsigned char *wanted;
 	int begin, have;
 	long rest;
 
-	snprintf(head, sizeof(head), "GET /%d HTTP/1.1\r\nHost: peer.test\r\n\r\n", options.size);
+	if (options.number)
+		snprintf(query, sizeof(query), "?%llu",
+			 ((unsigned)options.number + mine->requests) % BODIES);
+	wanted = body_of(query);
+	snprintf(head, sizeof(head), "GET /%d%s HTTP/1.1\r\nHost: peer.test\r\n\r\n", options.size,
+		 query);
 	if (put(session, head, strlen(head)))
 		fail("write");
 	begin = get_head(session, head, &have);
@@ -380,14 +408,18 @@ static void request(void)
 	if (!length)
 		fail("response");
 	rest = strtol(length + 15, NULL, 10) - (have - begin);
-	if (strncmp(head, "HTTP/1.1 200", 12) != 0)
+	if (strncmp(head, "HTTP/1.1 200", 12) != 0 || rest + have - begin != options.size)
 		fail(head);
+	check_body(head + begin, wanted, (size_t)(have - begin));
+	wanted += have - begin;
 	while (rest > 0) {
 		static char bytes[READ_BYTES];
 		int took = get(session, bytes, rest < READ_BYTES ? (size_t)rest : READ_BYTES);
 
 		if (took <= 0)
 			fail("body");
+		check_body(bytes, wanted, (size_t)took);
+		wanted += took;
 		rest -= took;
 	}
 	mine->requests++;
@@ -421,11 +453,12 @@ static void run_batch(int count)
 static void start(void)
 {
 	int server = strcmp(options.role, "server") == 0;
-	int listener = server ? open_listener() : -1;
+	int listener;
 
 	mine->pid = getpid();
 	if (!options.late)
 		open_library();
+	listener = server ? open_listener() : -1;
 	if (server && options.workers)
 		start_workers(listener);
 	else if (server && !options.late)
@@ -456,6 +489,8 @@ int main(int count, char **arguments)
 		fail("memory");
 	mine = &ends[0];
 	memset(body, 'x', sizeof(body));
+	for (size_t i = 0; i < sizeof(numbered); i++)
+		numbered[i] = (unsigned char)('a' + i % BODIES);
 	start();
 	_exit(0);
 }

@@ -6,7 +6,7 @@ const fs = require('fs');
 const https = require('https');
 const readline = require('readline');
 
-const options = {dir: '.', sni: 'peer.test', requests: '1', size: '1000', hold: '0', reconnect: '0'};
+const options = {dir: '.', sni: 'peer.test', requests: '1', size: '1000', hold: '0', reconnect: '0', number: '0'};
 const [role, ...rest] = process.argv.slice(2);
 for (const argument of rest) {
 	const at = argument.indexOf('=');
@@ -14,6 +14,17 @@ for (const argument of rest) {
 }
 const end = {pid: process.pid, role, requests: 0, handshakes: 0, tls: null, wire: null, version: '',
 	cipher: '', sni: '', alpn: '', resumed: false};
+
+const BODIES = 23;
+const letters = 'abcdefghijklmnopqrstuvw';
+
+// Body NUMBER of a size, as peer.c has it; without a number it is of x alone.
+function body_of(query, size) {
+	if (query === undefined)
+		return 'x'.repeat(size);
+	const begin = Number(query) % BODIES;
+	return letters.repeat(Math.ceil(size / BODIES) + 1).slice(begin, begin + size);
+}
 
 function read(name) {
 	return fs.readFileSync(`${options.dir}/${name}`);
@@ -35,19 +46,27 @@ function printTruth() {
 const agent = new https.Agent({keepAlive: options.reconnect === '0', maxSockets: 1});
 
 function request() {
+	const number = Number(options.number);
+	const query = number ? String((number + end.requests) % BODIES) : undefined;
+	const path = `/${options.size}` + (number ? `?${query}` : '');
 	return new Promise((resolve, reject) => {
-		const made = https.get({host: '127.0.0.1', port: Number(options.port), path: `/${options.size}`,
+		const made = https.get({host: '127.0.0.1', port: Number(options.port), path,
 			servername: options.sni, ca: read('ca.pem'), agent}, (response) => {
-			let size = 0;
-			response.on('data', (data) => { size += data.length; });
+			const parts = [];
+			response.on('data', (data) => { parts.push(data); });
 			response.on('end', () => {
-				if (response.statusCode !== 200 || size !== Number(options.size))
-					return reject(new Error(`${response.statusCode}, ${size} bytes`));
+				const body = Buffer.concat(parts).toString('latin1');
+				if (response.statusCode !== 200 || body !== body_of(query, Number(options.size)))
+					return reject(new Error(`${response.statusCode}, ${body.length} bytes, ` +
+						'or another body than was asked for'));
 				end.requests++;
 				resolve();
 			});
 		});
-		made.on('socket', (socket) => socket.once('secureConnect', () => note(socket)));
+		made.on('socket', (socket) => {
+			if (socket.connecting) // else it is kept from the request before
+				socket.once('secureConnect', () => note(socket));
+		});
 		made.on('error', reject);
 	});
 }
@@ -60,7 +79,8 @@ async function batch(count) {
 function serve(listening) {
 	const server = https.createServer({key: read('server.key'), cert: read('server.pem')}, (asked, answer) => {
 		end.requests++;
-		answer.end('x'.repeat(Number(asked.url.slice(1))));
+		const [size, query] = asked.url.slice(1).split('?');
+		answer.end(body_of(query, Number(size)));
 	});
 	server.on('secureConnection', note);
 	server.listen(Number(options.port), '127.0.0.1', listening);

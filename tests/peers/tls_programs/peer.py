@@ -6,6 +6,7 @@
 min=, max=        versions (1.2, 1.3)          alpn=a,b        offered or accepted
 ciphers=          OpenSSL's string, TLS 1.2    cert=1          a client shows its certificate
 ask=0|1|2         server asks for one: not, optional, required
+number=N          as peer.c has it
 resume=1          a client's second connection resumes the first
 split=1           the ClientHello leaves a byte at a time
 trust=FILE        instead of ca.pem            abort=N         a client closes after N bytes of its hello
@@ -21,10 +22,11 @@ import threading
 
 OPTIONS = {"dir": ".", "sni": "peer.test", "requests": 1, "size": 1000, "hold": 0, "reconnect": 0, "port": 0,
            "io": "blocking", "min": "", "max": "", "alpn": "", "ciphers": "", "cert": 0, "ask": 0,
-           "resume": 0, "split": 0, "trust": "ca.pem", "abort": 0, "fails": 0}
+           "number": 0, "resume": 0, "split": 0, "trust": "ca.pem", "abort": 0, "fails": 0}
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-BYTES_RECEIVED_AT, BYTES_SENT_AT = 128, 200  # in the kernel's tcp_info
+BYTES_RECEIVED_AT, BYTES_SENT_AT, BYTES_RETRANS_AT = 128, 200, 208  # in the kernel's tcp_info
 READ_BYTES = 16384
+BODIES = 23
 END = {"pid": os.getpid(), "role": "", "requests": 0, "handshakes": 0,
        "tls": {"writes": 0, "written": 0, "reads": 0, "read": 0}, "wire": None, "version": "",
        "cipher": "", "sni": "", "alpn": "", "resumed": False, "failed": ""}
@@ -100,14 +102,34 @@ def make_context(server):
 
 def answer_to(head):
     """(head, body) of a response: the path is the size."""
-    path = head.split(b" ", 2)[1]
-    size = int(path[1:])
+    size, _, query = head.split(b" ", 2)[1][1:].partition(b"?")
     count_request()
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, b"x" * size
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n" % size, body_of(query, int(size))
+
+
+def body_of(query, size):
+    """Body NUMBER of a size, as peer.c has it; without a number it is of x alone."""
+    if not query:
+        return b"x" * size
+    letters = bytes(ord("a") + (int(query) + i) % BODIES for i in range(BODIES))
+    return (letters * (size // BODIES + 1))[:size]
+
+
+def next_query():
+    """Of the request that comes: b"" or a number."""
+    return b"%d" % ((OPTIONS["number"] + END["requests"]) % BODIES) if OPTIONS["number"] else b""
 
 
 def request_bytes():
-    return b"GET /%d HTTP/1.1\r\nHost: peer.test\r\n\r\n" % OPTIONS["size"]
+    query = next_query()
+    return b"GET /%d%s%s HTTP/1.1\r\nHost: peer.test\r\n\r\n" % (
+        OPTIONS["size"], b"?" if query else b"", query)
+
+
+def check_body(body):
+    """Before the request is counted."""
+    if body != body_of(next_query(), OPTIONS["size"]):
+        raise ValueError(f"another body than was asked for: {body[:100]}")
 
 
 def body_length(head):
@@ -176,7 +198,8 @@ def add_wire(sock):
     def at(offset):
         return int.from_bytes(info[offset:offset + 8], "little")
 
-    END["wire"] = {"sent": at(BYTES_SENT_AT), "received": at(BYTES_RECEIVED_AT)}
+    # A busy machine is slow to acknowledge: what was sent again for that is counted as sent, too.
+    END["wire"] = {"sent": at(BYTES_SENT_AT) - at(BYTES_RETRANS_AT), "received": at(BYTES_RECEIVED_AT)}
 
 
 class Blocking:
@@ -219,9 +242,10 @@ class Blocking:
         while b"\r\n\r\n" not in data:
             data += self.more()
         head, body = data.split(b"\r\n\r\n", 1)
-        rest = body_length(head) - len(body)
-        while rest > 0:
-            rest -= len(self.more())
+        length = body_length(head)
+        while len(body) < length:
+            body += self.more()
+        check_body(body)
         count_request()
 
     def more(self):
@@ -300,6 +324,7 @@ class Asyncio:
             head = await self.reader.readuntil(b"\r\n\r\n")
             body = await self.reader.readexactly(body_length(head))
             END["tls"]["read"] += len(head) + len(body)
+            check_body(body)
             count_request()
             add_wire(self.writer.get_extra_info("socket"))
             if OPTIONS["reconnect"]:

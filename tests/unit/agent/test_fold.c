@@ -283,6 +283,20 @@ static void calls_of_tls_libraries_are_differences(void)
 	NPT_CHECK(npt_fold_speech(&seen, &now, &delta));
 }
 
+static void connections_with_tls_of_the_kernel_are_differences(void)
+{
+	struct npt_bpf_speech seen = { 0 }, now = { .kernel_tls = 2 };
+	struct npt_edge delta = { 0 };
+
+	NPT_CHECK(npt_fold_speech(&seen, &now, &delta));
+	NPT_CHECK_INT(delta.connections.kernel_tls, 2);
+	NPT_CHECK(!npt_fold_speech(&seen, &now, &delta));
+	NPT_CHECK_INT(delta.connections.kernel_tls, 0);
+	now.kernel_tls = 5;
+	NPT_CHECK(npt_fold_speech(&seen, &now, &delta));
+	NPT_CHECK_INT(delta.connections.kernel_tls, 3);
+}
+
 /* A slot that is another edge's by now is read with a seen of its own; until then no number is
  * huge. */
 static void what_steps_back_is_held(void)
@@ -318,6 +332,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(a_label_says_protocol_confidence_and_tls),
 	NPT_TEST(connections_that_move_are_open_where_they_are),
 	NPT_TEST(calls_of_tls_libraries_are_differences),
+	NPT_TEST(connections_with_tls_of_the_kernel_are_differences),
 	NPT_TEST(what_steps_back_is_held),
 	NPT_TEST(what_a_sender_waited_for_adds_up_to_its_connections_time),
 	NPT_TEST(resets_have_names_by_direction),

@@ -106,6 +106,7 @@ static void carries_what_is_spoken(void)
 	npt_summary_of_report(report, summary);
 	NPT_CHECK_STR(summary->top[0].protocol, "http1");
 	NPT_CHECK_INT(summary->top[0].protocol_confidence_permille, 990);
+	NPT_CHECK(!summary->top[0].protocol_by_hop);
 	NPT_CHECK_INT(summary->top[0].label, 4);
 	/* What moved from one edge to another is one connection of the pod, and of each of the two.
 	 */
@@ -123,6 +124,7 @@ static void carries_what_is_spoken(void)
 	npt_summary_of_report(report, summary);
 	NPT_CHECK_STR(summary->top[0].protocol, "http");
 	NPT_CHECK_INT(summary->top[0].protocol_confidence_permille, NPT_HOPS_CONFIDENCE);
+	NPT_CHECK(summary->top[0].protocol_by_hop);
 }
 
 static void add_uses(struct npt_report *report, const char *library, const char *version,

@@ -158,6 +158,7 @@ static void details_have_what_tls_shows(void)
 	edge->tls_calls.writes = 7;
 	edge->tls_calls.written_bytes = 70;
 	edge->connections.moved_in = 4;
+	edge->connections.kernel_tls = 6;
 	render(report, 10, 1, &out);
 	NPT_CHECK(strstr(out.data, "  protocol   HTTP/2 (TLS) (confidence 0.990), TLS 1.3, cipher "
 				   "TLS_X, SNI a?[2J?.example, ALPN h2\n"));
@@ -165,7 +166,7 @@ static void details_have_what_tls_shows(void)
 				   "failed  p50 42us"));
 	NPT_CHECK(strstr(out.data, "  was alerted unknown_ca 1\n"));
 	NPT_CHECK(strstr(out.data, "  tls calls  write 7, 70 bytes, read 0, 0 bytes\n"));
-	NPT_CHECK(strstr(out.data, " closed, 4 moved in, 0 moved out\n"));
+	NPT_CHECK(strstr(out.data, " closed, 4 moved in, 0 moved out, 6 with TLS by the kernel\n"));
 }
 
 static void what_the_plain_hop_tells_says_so(void)
@@ -192,8 +193,8 @@ static void what_is_not_there_has_no_line(void)
 {
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
 	npt_auto(npt_buffer_done) struct npt_buffer out = NPT_BUFFER(100000);
-	static const char *const words[] = { "protocol ", "handshakes", "alerted",
-					     "tls",       "moved in",   "hop " };
+	static const char *const words[] = { "protocol ", "handshakes", "alerted", "tls",
+					     "moved in",  "hop ",       "TLS by" };
 
 	add_edge(report, "curl", 1000);
 	render(report, 10, 1, &out);
@@ -218,11 +219,14 @@ static void each_library_has_a_line(void)
 		(void)snprintf(use->version, sizeof(use->version), "3.0.17");
 		use->coverage = NPT_COVERAGE_METADATA;
 		(void)snprintf(use->why, sizeof(use->why), "it is stripped");
+		use->unassigned_calls = i == 3 ? 17 : 0;
 	}
 	report->tls_other = 2;
 	render(report, 10, 1, &out);
 	NPT_CHECK(strstr(out.data, "\ntls: nginx[0] OpenSSL: metadata, version 3.0.17, since it is "
 				   "stripped\n"));
+	NPT_CHECK(strstr(out.data, "tls: nginx[3] OpenSSL: metadata, version 3.0.17, since it is "
+				   "stripped, 17 calls of no known connection\n"));
 	NPT_CHECK(strstr(out.data, "nginx[19]") && !strstr(out.data, "nginx[20]"));
 	NPT_CHECK(strstr(out.data, "tls: (7 more)\n"));
 	render(report, 10, 0, &brief);

@@ -138,7 +138,7 @@ static int collect(void *context, uint64_t id, struct npt_report *found)
 
 	*copy = *found;
 	copy->edges = NULL;
-	copy->edges_count = 0;
+	copy->edges_count = copy->edges_room = 0;
 	copy->tls = NULL;
 	copy->tls_count = 0;
 	for (size_t i = 0; i < found->tls_count; i++)
@@ -317,6 +317,94 @@ static void reads_by_task_by_pod_and_by_stream_and_goes_on_where_it_stopped(void
 	NPT_CHECK_INT(found.windows[1]->sequence, 3);
 	forget(&found);
 	free(streams);
+	end(&world);
+}
+
+static void reads_what_has_part_of_a_time(void)
+{
+	/* Windows of a second, from 1001 on. */
+	static const struct {
+		uint64_t from, until;
+		size_t count;
+	} cases[] = {
+		{ 0, 0, 5 },    { 0, 1001, 0 },    { 0, 1002, 1 },    { 2001, 0, 4 },
+		{ 2000, 0, 5 }, { 3500, 3501, 1 }, { 3001, 4001, 1 }, { 3001, 4002, 2 },
+		{ 6001, 0, 0 }, { 6000, 0, 1 },
+	};
+	struct world world;
+
+	begin(&world);
+	for (uint64_t sequence = 1; sequence <= 5; sequence++) {
+		struct npt_report *report = window("t", "p", "i", sequence, 2);
+
+		report->start_unix_ms = 1 + sequence * 1000;
+		NPT_CHECK(add(&world, report));
+	}
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		struct collected found = { .count = 0 };
+		const struct npt_store_filter filter = { .task_id = task_id(&world, "t"),
+							 .from_unix_ms = cases[i].from,
+							 .until_unix_ms = cases[i].until };
+
+		read_all(&world, &filter, &found);
+		if (!NPT_CHECK_INT(found.count, cases[i].count))
+			printf("case %zu\n", i);
+		forget(&found);
+	}
+	end(&world);
+}
+
+struct edge_windows {
+	size_t count;
+	uint64_t last_start;
+	uint64_t bytes;
+	uint32_t pid;
+};
+
+static int count_edge_window(void *context, const struct npt_stored_edge_window *window)
+{
+	struct edge_windows *found = context;
+
+	NPT_CHECK(window->start_unix_ms >= found->last_start);
+	NPT_CHECK_INT(window->duration_ms, 1000);
+	found->last_start = window->start_unix_ms;
+	found->bytes += window->edge->sent.bytes;
+	found->pid = window->edge->process.pid;
+	found->count++;
+	return found->count == 6; /* more than there are, but in one case */
+}
+
+static void reads_the_windows_of_one_edge_by_time(void)
+{
+	struct world world;
+	struct npt_report *first = window("t", "p", "i", 1, 3);
+	struct npt_store_edge_filter filter = { .edge_key = npt_edge_key(&first->edges[1]) };
+	struct edge_windows found = { .count = 0 };
+
+	begin(&world);
+	/* Late ones, other streams, the same edge by another name, other tasks with such an edge.
+	 */
+	(void)snprintf(first->edges[1].peer.name, sizeof(first->edges[1].peer.name), "later");
+	NPT_CHECK(add(&world, window("t", "p", "i", 3, 3)));
+	NPT_CHECK(add(&world, window("t", "p", "j", 2, 3)));
+	NPT_CHECK(add(&world, first));
+	NPT_CHECK(add(&world, window("t", "p", "i", 4, 1))); /* without the edge */
+	NPT_CHECK(add(&world, window("u", "p", "i", 1, 3)));
+	filter.task_id = task_id(&world, "t");
+	NPT_CHECK_INT(npt_store_read_edge(world.reader, &filter, count_edge_window, &found, NULL),
+		      0);
+	NPT_CHECK_INT(found.count, 3);
+	NPT_CHECK_INT(found.pid, 101);
+	NPT_CHECK_INT(found.bytes, 1001 + 2001 + 3001);
+	filter.from_unix_ms = 1767225600000 + 2000;
+	filter.until_unix_ms = 1767225600000 + 3000;
+	found = (struct edge_windows){ .count = 5 };
+	NPT_CHECK_INT(npt_store_read_edge(world.reader, &filter, count_edge_window, &found, NULL),
+		      0);
+	NPT_CHECK_INT(found.bytes, 2001);
+	filter.edge_key++;
+	NPT_CHECK_INT(npt_store_read_edge(world.reader, &filter, count_edge_window, &found, NULL),
+		      -ENOENT);
 	end(&world);
 }
 
@@ -601,21 +689,33 @@ static void a_label_of_a_batch_that_fails_is_not_kept(void)
 	end(&world);
 }
 
-/* As version 1 left it: with the label in the identity, and without columns for it. */
-static void make_version_1(const struct world *world)
+static void change(const struct world *world, const char *sql)
 {
 	sqlite3 *db = NULL;
 
 	NPT_CHECK_INT(sqlite3_open(world->path, &db), 0);
-	NPT_CHECK_INT(
-		sqlite3_exec(db,
-			     "UPDATE edges SET identity ="
-			     " CAST(identity || x'8a0107756e6b6e6f776e' AS BLOB);"
-			     "ALTER TABLE edges DROP COLUMN label;"
-			     "ALTER TABLE edges DROP COLUMN label_unix_ms; PRAGMA user_version = 1",
-			     NULL, NULL, NULL),
-		0);
+	NPT_CHECK_INT(sqlite3_exec(db, sql, NULL, NULL, NULL), 0);
 	(void)sqlite3_close(db);
+}
+
+/* As version 2 left it: each window's head whole, edges without a key. */
+static void make_version_2(const struct world *world)
+{
+	change(world, "UPDATE windows SET head = CAST((SELECT c.head FROM constants c WHERE c.id ="
+		      " constant_id) || head AS BLOB);"
+		      "ALTER TABLE windows DROP COLUMN constant_id; DROP TABLE constants;"
+		      "DROP INDEX edges_by_key; ALTER TABLE edges DROP COLUMN edge_key;"
+		      "PRAGMA user_version = 2");
+}
+
+/* As version 1 left it: with the label in the identity, too, and without columns for it. */
+static void make_version_1(const struct world *world)
+{
+	make_version_2(world);
+	change(world, "UPDATE edges SET identity ="
+		      " CAST(identity || x'8a0107756e6b6e6f776e' AS BLOB);"
+		      "ALTER TABLE edges DROP COLUMN label;"
+		      "ALTER TABLE edges DROP COLUMN label_unix_ms; PRAGMA user_version = 1");
 }
 
 static void goes_on_with_a_file_of_version_1(void)
@@ -628,7 +728,7 @@ static void goes_on_with_a_file_of_version_1(void)
 	close_store(&world);
 	make_version_1(&world);
 	NPT_CHECK(open_store(&world));
-	NPT_CHECK_INT(ask(&world, "PRAGMA user_version"), 2);
+	NPT_CHECK_INT(ask(&world, "PRAGMA user_version"), 3);
 	check_label(&world, "unknown", NPT_TLS_UNKNOWN, "");
 	NPT_CHECK(add(&world, labelled(2, "http1", NPT_TLS_NO, "")));
 	check_label(&world, "http1", NPT_TLS_NO, "");
@@ -636,6 +736,32 @@ static void goes_on_with_a_file_of_version_1(void)
 	close_store(&world);
 	NPT_CHECK(open_store(&world));
 	check_label(&world, "http1", NPT_TLS_NO, "");
+	end(&world);
+}
+
+static void goes_on_with_a_file_of_version_2(void)
+{
+	struct world world;
+	uint64_t seed = npt_test_seed();
+	npt_auto(npt_report_free) struct npt_report *report = npt_test_random_report(&seed, 5);
+	npt_auto_free char *before = npt_report_to_json(report);
+	npt_auto_free char *after = NULL;
+	struct collected found = { .count = 0 };
+	struct npt_store_filter filter = { .task_id = 0 };
+	bool added = false;
+
+	begin(&world);
+	NPT_CHECK_INT(npt_store_append(world.store, &report, 1, &added, NULL), 0);
+	close_store(&world);
+	make_version_2(&world);
+	NPT_CHECK(open_store(&world));
+	NPT_CHECK_INT(ask(&world, "SELECT count(*) FROM edges WHERE edge_key = 0"), 0);
+	filter.task_id = task_id(&world, report->task.uid);
+	read_all(&world, &filter, &found);
+	if (NPT_CHECK_INT(found.count, 1))
+		after = npt_report_to_json(found.windows[0]);
+	NPT_CHECK_STR(after, before);
+	forget(&found);
 	end(&world);
 }
 
@@ -677,7 +803,7 @@ static void refuses_what_is_not_ours(void)
 	begin(&world);
 	close_store(&world);
 	NPT_CHECK_INT(sqlite3_open(world.path, &db), 0);
-	NPT_CHECK_INT(sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL), 0);
+	NPT_CHECK_INT(sqlite3_exec(db, "PRAGMA user_version = 4", NULL, NULL, NULL), 0);
 	NPT_CHECK_INT(npt_store_open(world.path, &world.store, &err), -EINVAL);
 	NPT_CHECK(strstr(err.text, "is of a newer version of npt-aggregator") != NULL);
 	NPT_CHECK_INT(sqlite3_exec(db, "PRAGMA user_version = 0", NULL, NULL, NULL), 0);
@@ -731,6 +857,8 @@ static const struct npt_test tests[] = {
 	NPT_TEST(stores_a_window_once_whoever_repeats_it),
 	NPT_TEST(sums_are_equal_in_the_file_and_in_what_was_sent),
 	NPT_TEST(reads_by_task_by_pod_and_by_stream_and_goes_on_where_it_stopped),
+	NPT_TEST(reads_what_has_part_of_a_time),
+	NPT_TEST(reads_the_windows_of_one_edge_by_time),
 	NPT_TEST(lists_the_newest_tasks_first),
 	NPT_TEST(stores_nothing_of_a_batch_that_fails),
 	NPT_TEST(keeps_a_damaged_file_aside_and_goes_on),
@@ -741,6 +869,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(edges_of_one_port_that_speak_several_protocols_stay_apart),
 	NPT_TEST(a_label_of_a_batch_that_fails_is_not_kept),
 	NPT_TEST(goes_on_with_a_file_of_version_1),
+	NPT_TEST(goes_on_with_a_file_of_version_2),
 	NPT_TEST(reads_what_a_file_of_version_1_has_twice),
 	NPT_TEST(refuses_what_is_not_ours),
 	NPT_TEST(removes_whole_tasks_that_are_too_old_or_too_much),

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -92,6 +93,21 @@ func printTruth(role string) {
 	fmt.Println(string(line))
 }
 
+const bodies = 23
+
+// Body NUMBER of a size, as peer.c has it; without a number it is of x alone.
+func bodyOf(query string, size int) []byte {
+	body := bytes.Repeat([]byte{'x'}, size)
+	if query == "" {
+		return body
+	}
+	begin, _ := strconv.Atoi(query)
+	for i := range body {
+		body[i] = byte('a' + (begin+i)%bodies)
+	}
+	return body
+}
+
 var options = map[string]string{"dir": ".", "sni": "peer.test", "requests": "1", "size": "1000"}
 
 func number(key string) int {
@@ -117,7 +133,7 @@ func serve() {
 		}
 		requests.Add(1)
 		w.Header().Set("Content-Length", strconv.Itoa(size))
-		w.Write([]byte(strings.Repeat("x", size)))
+		w.Write(bodyOf(r.URL.RawQuery, size))
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:"+options["port"])
 	if err != nil {
@@ -156,13 +172,21 @@ func newClient() *http.Client {
 
 func batch(client *http.Client, count int) {
 	for range make([]struct{}, count) {
-		response, err := client.Get("https://127.0.0.1:" + options["port"] + "/" + options["size"])
+		address, query := "https://127.0.0.1:"+options["port"]+"/"+options["size"], ""
+		if number("number") != 0 {
+			query = strconv.Itoa((number("number") + int(requests.Load())) % bodies)
+			address += "?" + query
+		}
+		response, err := client.Get(address)
 		if err != nil {
 			log.Fatal(err)
 		}
-		size, err := io.Copy(io.Discard, response.Body)
-		if err != nil || size != int64(number("size")) || response.StatusCode != 200 {
-			log.Fatal("response: ", response.Status, size, err)
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != 200 {
+			log.Fatal("response: ", response.Status, err)
+		}
+		if !bytes.Equal(body, bodyOf(query, number("size"))) {
+			log.Fatal("another body than was asked for, of ", len(body), " bytes")
 		}
 		response.Body.Close()
 		requests.Add(1)

@@ -97,6 +97,27 @@ static void carries_a_summary(void)
 	NPT_CHECK_STR(pod->unavailable[0].reason, "why");
 }
 
+static void hello_carries_what_the_node_can_do(void)
+{
+	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
+		npt_channel_message_new(NPT_CHANNEL_HELLO);
+	npt_auto(npt_channel_message_free) struct npt_channel_message *back = NULL;
+	npt_auto_free char *kind = NULL;
+
+	(void)snprintf(message->kernel, sizeof(message->kernel), "6.1.0");
+	(void)snprintf(message->version, sizeof(message->version), "1.2");
+	message->layers[NPT_LAYER_BASE] = true;
+	(void)snprintf(message->unavailable[0].name, NPT_REASON_BYTES, "unread");
+	(void)snprintf(message->unavailable[0].reason, NPT_TEXT_BYTES, "needs 6.3");
+	back = round_trip(message);
+	NPT_CHECK_STR(back->unavailable[0].name, "unread");
+	NPT_CHECK_STR(back->unavailable[0].reason, "needs 6.3");
+	NPT_CHECK_STR(back->unavailable[1].name, "");
+	kind = npt_channel_kind_to_json(back);
+	NPT_CHECK_STR(kind, "{\"version\":\"1.2\",\"kernel\":\"6.1.0\",\"layers\":[\"Base\"],"
+			    "\"unavailable\":{\"unread\":\"needs 6.3\"}}");
+}
+
 static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
 {
 	npt_auto(npt_channel_message_free) struct npt_channel_message *message =
@@ -109,9 +130,10 @@ static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
 	(void)snprintf(message->held[0].task_uid, sizeof(message->held[0].task_uid), "t");
 	message->held[0].pods = pod;
 	message->held[0].pods_count = 1;
-	pod->top_count = 1;
+	pod->top_count = 2;
 	(void)snprintf(pod->top[0].protocol, sizeof(pod->top[0].protocol), "grpc");
 	pod->top[0].protocol_confidence_permille = 999;
+	pod->top[0].protocol_by_hop = true;
 	pod->top[0].label = 3;
 	pod->top[0].tls = NPT_TLS_YES;
 	(void)snprintf(pod->top[0].tls_version, sizeof(pod->top[0].tls_version), "1.3");
@@ -128,6 +150,7 @@ static void carries_what_is_spoken_and_how_much_is_seen_of_it(void)
 	pod = back->held[0].pods;
 	NPT_CHECK_STR(pod->top[0].protocol, "grpc");
 	NPT_CHECK_INT(pod->top[0].protocol_confidence_permille, 999);
+	NPT_CHECK(pod->top[0].protocol_by_hop && !pod->top[1].protocol_by_hop);
 	NPT_CHECK_INT(pod->top[0].label, 3);
 	NPT_CHECK_INT(pod->top[0].tls, NPT_TLS_YES);
 	NPT_CHECK_STR(pod->top[0].tls_version, "1.3");
@@ -215,6 +238,8 @@ static void refuses_a_finding_that_cannot_be(void)
 		{ SUMMARY_OF_EDGE("\"protocolConfidencePermille\": 1000"), NULL },
 		{ SUMMARY_OF_EDGE("\"protocolConfidencePermille\": 1001"),
 		  "not a number in range" },
+		{ SUMMARY_OF_EDGE("\"protocolFrom\": \"hop\""), NULL },
+		{ SUMMARY_OF_EDGE("\"protocolFrom\": \"rumour\""), "protocolFrom" },
 		{ SUMMARY_OF_EDGE("\"tlsVersion\": \"12345678\""), "is too long" },
 		{ SUMMARY_OF_EDGE("\"confidencePermille\": 0.5"), "not a number in range" },
 		{ SUMMARY_OF_EDGE("\"responseP95\": -1"), "not a number in range" },
@@ -295,6 +320,7 @@ static void survives_every_cut_of_a_frame(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(carries_a_wanted_state),
 	NPT_TEST(carries_a_summary),
+	NPT_TEST(hello_carries_what_the_node_can_do),
 	NPT_TEST(carries_what_is_spoken_and_how_much_is_seen_of_it),
 	NPT_TEST(refuses_tls_that_cannot_be),
 	NPT_TEST(tells_verdicts_of_one_name_apart),

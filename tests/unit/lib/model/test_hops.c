@@ -318,6 +318,160 @@ static void a_silent_one_that_nobody_knows(struct npt_edge *edges)
 	set_traffic(&edges[TO_PROGRAM], TURNS);
 }
 
+/* Not idle, though it has said nothing that could be compared. */
+static void one_that_only_sends(struct npt_edge *edges)
+{
+	a_silent_one_that_nobody_knows(edges);
+	edges[HOPS_END].sent.bytes = 1;
+}
+
+static void one_that_only_receives(struct npt_edge *edges)
+{
+	a_silent_one_that_nobody_knows(edges);
+	edges[HOPS_END].received.bytes = 1;
+}
+
+static void crossed_inside(struct npt_edge *edges)
+{
+	edges[TO_PROGRAM].metrics[NPT_METRIC_RESPONSE].overlapped = 20;
+	set_turns(&edges[TO_PROGRAM], TURNS - 20);
+}
+
+/* Of 10 turns inside, a tenth and two more may be on one hop alone. */
+static void in_has(struct npt_edge *edges, uint64_t turns)
+{
+	set_traffic(&edges[TO_PROGRAM], 10);
+	set_traffic(&edges[IN], turns);
+}
+
+static void most_turns(struct npt_edge *edges)
+{
+	in_has(edges, 13);
+}
+
+static void too_many_turns(struct npt_edge *edges)
+{
+	in_has(edges, 14);
+}
+
+static void fewest_turns(struct npt_edge *edges)
+{
+	in_has(edges, 7);
+}
+
+static void too_few_turns(struct npt_edge *edges)
+{
+	in_has(edges, 6);
+}
+
+/* A quarter of the inner hop's bytes and 1024 for each of its turns, whatever the outer's are. */
+static void most_bytes(struct npt_edge *edges)
+{
+	set_turns(&edges[IN], TURNS - 2);
+	edges[IN].received.bytes = TURNS * 150 + TURNS * 150 / 4 + TURNS * 1024;
+}
+
+static void too_many_bytes(struct npt_edge *edges)
+{
+	most_bytes(edges);
+	edges[IN].received.bytes++;
+}
+
+static void fewest_bytes(struct npt_edge *edges)
+{
+	edges[IN].sent.bytes = TURNS * 4000 - TURNS * 4000 / 4 - TURNS * 1024;
+}
+
+static void too_few_bytes(struct npt_edge *edges)
+{
+	fewest_bytes(edges);
+	edges[IN].sent.bytes--;
+}
+
+/* Of what is no HTTP, a twentieth, and 64 for each turn on the outer hop. */
+static void most_bytes_of_others(struct npt_edge *edges)
+{
+	other_protocols(edges);
+	edges[IN].sent.bytes = TURNS * 4000 + TURNS * 4000 / 20 + TURNS * 64;
+}
+
+static void too_many_bytes_of_others(struct npt_edge *edges)
+{
+	most_bytes_of_others(edges);
+	edges[IN].sent.bytes++;
+}
+
+static void fewest_bytes_of_others(struct npt_edge *edges)
+{
+	other_protocols(edges);
+	edges[IN].sent.bytes = TURNS * 4000 - TURNS * 4000 / 20;
+}
+
+static void too_few_bytes_of_others(struct npt_edge *edges)
+{
+	fewest_bytes_of_others(edges);
+	edges[IN].sent.bytes--;
+}
+
+/* Two turns of a sum may be the process's own. */
+static void far_has(struct npt_edge *edges, uint64_t turns)
+{
+	chosen_places(edges);
+	set_traffic(&edges[FAR_OUT], turns);
+	set_traffic(&edges[NEAR_OUT], TURNS - turns);
+}
+
+static void as_many_as_may_be_its_own(struct npt_edge *edges)
+{
+	far_has(edges, 2);
+}
+
+static void more_than_may_be_its_own(struct npt_edge *edges)
+{
+	far_has(edges, 3);
+}
+
+/* A handshake's turn is none of the process's own. */
+static void handshakes_among_chosen_places(struct npt_edge *edges)
+{
+	far_has(edges, 10);
+	edges[NEAR_OUT].connections.opened = 10;
+	set_turns(&edges[NEAR_OUT], TURNS);
+}
+
+static void redirected_by_version_6(struct npt_edge *edges)
+{
+	SET(edges[NEAR_HOP].peer.reached, "[::1]:15001");
+	SET(edges[FAR_HOP].peer.reached, "[::2]:15001");
+}
+
+static void not_redirected_by_version_6(struct npt_edge *edges)
+{
+	SET(edges[NEAR_HOP].peer.asked, "[::1]:15001");
+	SET(edges[FAR_HOP].peer.asked, "[::1]:15001");
+}
+
+/* What it has itself sorts behind what it asks for. */
+static void another_address(struct npt_edge *edges)
+{
+	SET(edges[TO_PROGRAM].peer.asked, "198.18.9.4:9080");
+}
+
+static void an_older_sidecar(struct npt_edge *edges)
+{
+	for (int i = 0; i < EDGES; i++) {
+		if (edges[i].process.pid == SIDECAR)
+			edges[i].process.pid = 1;
+		if (edges[i].peer.pid == SIDECAR)
+			edges[i].peer.pid = 1;
+	}
+}
+
+static void a_hop_of_the_program_alone(struct npt_edge *edges)
+{
+	SET(edges[FAR_HOP].transport, "udp");
+}
+
 static const struct {
 	const char *name;
 	void (*change)(struct npt_edge *edges);
@@ -354,6 +508,29 @@ static const struct {
 	{ "two processes", of_two_processes, "", "", "http" },
 	{ "one more", one_more_that_nobody_knows, "", "http", "http" },
 	{ "a silent one", a_silent_one_that_nobody_knows, "http", "http", "http" },
+	{ "one that only sends", one_that_only_sends, "", "http", "http" },
+	{ "one that only receives", one_that_only_receives, "", "http", "http" },
+	{ "crossed inside", crossed_inside, "", "http", "http" },
+	{ "most turns", most_turns, "http", "http", "http" },
+	{ "too many turns", too_many_turns, "", "http", "http" },
+	{ "fewest turns", fewest_turns, "http", "http", "http" },
+	{ "too few turns", too_few_turns, "", "http", "http" },
+	{ "most bytes", most_bytes, "http", "http", "http" },
+	{ "too many bytes", too_many_bytes, "", "http", "http" },
+	{ "fewest bytes", fewest_bytes, "http", "http", "http" },
+	{ "too few bytes", too_few_bytes, "", "http", "http" },
+	{ "most bytes of others", most_bytes_of_others, "redis", "mysql", "mysql" },
+	{ "too many of others", too_many_bytes_of_others, "", "mysql", "mysql" },
+	{ "fewest bytes of others", fewest_bytes_of_others, "redis", "mysql", "mysql" },
+	{ "too few of others", too_few_bytes_of_others, "", "mysql", "mysql" },
+	{ "may be its own", as_many_as_may_be_its_own, "http", "http", "" },
+	{ "more than its own", more_than_may_be_its_own, "http", "http", "http" },
+	{ "handshakes, chosen", handshakes_among_chosen_places, "http", "http", "http" },
+	{ "redirected by 6", redirected_by_version_6, "http", "http", "" },
+	{ "not redirected by 6", not_redirected_by_version_6, "http", "", "" },
+	{ "another address", another_address, "http", "http", "http" },
+	{ "a hop alone", a_hop_of_the_program_alone, "http", "http", "" },
+	{ "an older sidecar", an_older_sidecar, "http", "http", "http" },
 };
 
 static void an_encrypted_hop_is_named_by_the_plain_one(void)
@@ -390,6 +567,37 @@ static void the_other_end_of_the_plain_hop_is_told(void)
 	NPT_CHECK_STR(out->hop.process, "python3.11");
 	NPT_CHECK_INT(out->hop.pid, PROGRAM);
 	NPT_CHECK_INT(out->hop.port, 15001);
+}
+
+static void of_several_plain_hops_the_busiest_is_told(void)
+{
+	for (int busiest = 0; busiest < 2; busiest++) {
+		npt_auto(npt_report_free) struct npt_report *report = new_pod();
+		struct npt_edge *edges = report->edges;
+
+		edges[HOPS_END] = edges[TO_PROGRAM];
+		edges[HOPS_END].peer.port = 9081;
+		set_traffic(&edges[TO_PROGRAM], busiest == 0 ? TURNS - 50 : 50);
+		set_traffic(&edges[HOPS_END], busiest == 1 ? TURNS - 50 : 50);
+		npt_hops_link(report);
+		NPT_CHECK_STR(edges[IN].hop.name, "http");
+		NPT_CHECK_INT(edges[IN].hop.port, 9080 + busiest);
+	}
+}
+
+/* An edge of a redirect may be a hop of two ways: more hops than edges. */
+static void a_program_whose_sidecar_is_not_measured(void)
+{
+	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
+
+	for (int i = 0; i < EDGES; i++) {
+		add_inner(report, PROGRAM, NPT_ROLE_CLIENT, 15001, TURNS);
+		SET(report->edges[i].peer.asked, FAR);
+		SET(report->edges[i].peer.reached, "127.0.0.1:15001");
+	}
+	npt_hops_link(report);
+	for (int i = 0; i < EDGES; i++)
+		NPT_CHECK_STR(report->edges[i].hop.name, "");
 }
 
 static void what_was_read_is_not_overwritten(void)
@@ -478,6 +686,8 @@ static void the_order_of_edges_does_not_matter(void)
 static const struct npt_test tests[] = {
 	NPT_TEST(an_encrypted_hop_is_named_by_the_plain_one),
 	NPT_TEST(the_other_end_of_the_plain_hop_is_told),
+	NPT_TEST(of_several_plain_hops_the_busiest_is_told),
+	NPT_TEST(a_program_whose_sidecar_is_not_measured),
 	NPT_TEST(what_was_read_is_not_overwritten),
 	NPT_TEST(json_says_where_the_name_is_from),
 	NPT_TEST(a_link_lasts_as_long_as_its_numbers),

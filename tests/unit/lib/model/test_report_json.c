@@ -204,9 +204,10 @@ static void an_edge_has_the_keys_that_are_fixed(void)
 	(void)npt_report_add_edge(report);
 	object = json_of(report);
 	edge = json_array_get(json_object_get(object, "edges"), 0);
-	check_keys(edge, "process role peer transport protocol tls connections sent received write "
-			 "read rtt connect accept close response unread retransmit drops "
-			 "dropsUnspecified resets limited queue finding");
+	check_keys(edge,
+		   "id process role peer transport protocol tls connections sent received write "
+		   "read rtt connect accept close response unread retransmit drops "
+		   "dropsUnspecified resets limited queue finding");
 	check_keys(json_object_get(edge, "process"), "pid startNanos name comm container pod");
 	check_keys(json_object_get(edge, "peer"), "kind name address port");
 	check_keys(json_object_get(edge, "connections"), "open opened found closed failed");
@@ -453,6 +454,7 @@ static void handshakes_and_calls_are_said_where_there_were_any(void)
 	edge->tls_calls.read_bytes = 80;
 	edge->connections.moved_in = 9;
 	edge->connections.moved_out = 10;
+	edge->connections.kernel_tls = 11;
 	object = json_of(report);
 	said = json_array_get(json_object_get(object, "edges"), 0);
 	handshakes = json_object_get(said, "handshakes");
@@ -468,6 +470,7 @@ static void handshakes_and_calls_are_said_where_there_were_any(void)
 		      "{\"write\":{\"count\":7,\"bytes\":70},\"read\":{\"count\":8,\"bytes\":80}}");
 	NPT_CHECK_INT(number_of(json_object_get(said, "connections"), "movedIn"), 9);
 	NPT_CHECK_INT(number_of(json_object_get(said, "connections"), "movedOut"), 10);
+	NPT_CHECK_INT(number_of(json_object_get(said, "connections"), "kernelTls"), 11);
 	json_decref(object);
 }
 
@@ -499,13 +502,22 @@ static void each_library_has_a_line(void)
 	SET(use->how, "its handshakes");
 	use->coverage = NPT_COVERAGE_METADATA;
 	SET(use->why, "no symbols");
+	use = npt_report_add_tls(report);
+	use->pid = 43;
+	SET(use->process, "pool");
+	SET(use->library, "OpenSSL");
+	use->coverage = NPT_COVERAGE_FULL;
+	use->unassigned_calls = 12;
 	report->tls_other = 3;
 	object = json_of(report);
 	check_compact(
 		json_object_get(object, "tls"),
 		"[{\"pid\":42,\"startNanos\":7,\"process\":\"envoy\",\"library\":\"BoringSSL\","
 		"\"version\":\"\",\"how\":\"its handshakes\",\"coverage\":\"metadata\","
-		"\"why\":\"no symbols\"}]");
+		"\"why\":\"no symbols\"},"
+		"{\"pid\":43,\"startNanos\":0,\"process\":\"pool\",\"library\":\"OpenSSL\","
+		"\"version\":\"\",\"how\":\"\",\"coverage\":\"full\",\"why\":\"\","
+		"\"unassignedCalls\":12}]");
 	NPT_CHECK_INT(number_of(object, "tlsOther"), 3);
 	json_decref(object);
 }
@@ -523,8 +535,9 @@ static void only_what_was_measured_is_a_metric(void)
 	edge->metrics[NPT_METRIC_READ].quality = NPT_QUALITY_SAMPLED;
 	object = json_of(report);
 	said = json_array_get(json_object_get(object, "edges"), 0);
-	check_keys(said, "process role peer transport protocol tls connections sent received read "
-			 "rtt retransmit drops dropsUnspecified resets limited queue finding");
+	check_keys(said,
+		   "id process role peer transport protocol tls connections sent received read "
+		   "rtt retransmit drops dropsUnspecified resets limited queue finding");
 	NPT_CHECK_STR(text_of(json_object_get(said, "rtt"), "quality"), "estimated");
 	NPT_CHECK_STR(text_of(json_object_get(said, "read"), "quality"), "sampled");
 	json_decref(object);

@@ -97,6 +97,45 @@ static void what_an_edge_speaks_is_kept_until_it_is_known_again(void)
 	NPT_CHECK_STR(now.top[1].tls_version, "1.3");
 }
 
+static void speak(struct npt_edge_summary *edge, const char *protocol, bool by_hop)
+{
+	(void)snprintf(edge->protocol, sizeof(edge->protocol), "%s", protocol);
+	edge->protocol_confidence_permille = by_hop ? 700 : 900;
+	edge->protocol_by_hop = by_hop;
+}
+
+static void a_name_that_was_read_is_kept_before_one_by_a_hop(void)
+{
+	static const struct {
+		const char *later;
+		bool later_by_hop;
+		const char *earlier;
+		bool earlier_by_hop;
+		const char *then;
+		bool then_by_hop;
+	} cases[] = {
+		{ "http", true, "http1", false, "http1", false },
+		{ "http1", false, "http", true, "http1", false },
+		{ "http", true, "redis", true, "http", true },
+		{ "http2", false, "http1", false, "http2", false },
+		{ "http", true, "unknown", false, "http", true },
+		{ "unknown", false, "http", true, "http", true },
+	};
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		begin();
+		speak(add_edge(&now, 1, 1, NPT_VERDICT_NONE), cases[i].later,
+		      cases[i].later_by_hop);
+		speak(add_edge(&earlier, 1, 1, NPT_VERDICT_NONE), cases[i].earlier,
+		      cases[i].earlier_by_hop);
+		npt_pod_summary_add(&now, &earlier);
+		NPT_CHECK_STR(now.top[0].protocol, cases[i].then);
+		NPT_CHECK_INT(now.top[0].protocol_by_hop, cases[i].then_by_hop);
+		NPT_CHECK_INT(now.top[0].protocol_confidence_permille,
+			      cases[i].then_by_hop ? 700 : 900);
+	}
+}
+
 static void what_is_seen_of_tls_is_as_the_later_agent_says(void)
 {
 	begin();
@@ -166,6 +205,7 @@ static const struct npt_test tests[] = {
 	NPT_TEST(transports_are_edges_of_their_own),
 	NPT_TEST(labels_are_edges_of_their_own),
 	NPT_TEST(what_an_edge_speaks_is_kept_until_it_is_known_again),
+	NPT_TEST(a_name_that_was_read_is_kept_before_one_by_a_hop),
 	NPT_TEST(what_is_seen_of_tls_is_as_the_later_agent_says),
 	NPT_TEST(the_worse_finding_of_an_edge_stays),
 	NPT_TEST(the_worst_of_both_are_listed),

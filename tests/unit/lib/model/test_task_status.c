@@ -322,14 +322,16 @@ static void an_edge_says_who_talks_to_whom_and_how_fast(void)
 	edge->response_micros.p99 = 49;
 	edge->confidence_permille = 870;
 	edge->protocol_confidence_permille = 990;
+	edge->protocol_by_hop = true;
 	fill_edge(edge, 'x');
 	object = npt_task_status_to_json(&it.status);
 	row = json_array_get(json_object_get(object, "edges"), 0);
-	check_keys(row, "pod process pid container role peer transport protocol "
-			"protocolConfidencePermille tls tlsVersion sni alpn cipher connections "
-			"open failed bytesSent bytesReceived writes reads retransmits drops "
-			"rttMicros writeMicros readMicros responseMicros verdict cause "
-			"confidencePermille finding");
+	check_keys(row,
+		   "pod process pid container role peer transport protocol "
+		   "protocolConfidencePermille protocolFrom tls tlsVersion sni alpn cipher "
+		   "connections open failed bytesSent bytesReceived writes reads retransmits drops "
+		   "rttMicros writeMicros readMicros responseMicros verdict cause "
+		   "confidencePermille finding");
 	check_keys(json_object_get(row, "peer"), "kind name namespace address port asked reached");
 	NPT_CHECK_STR(text_of(row, "role"), "server");
 	NPT_CHECK_STR(text_of(row, "tls"), "yes");
@@ -343,15 +345,16 @@ static void an_edge_says_who_talks_to_whom_and_how_fast(void)
 	NPT_CHECK_STR(text_of(row, "cause"), "delay");
 	NPT_CHECK_INT(number_of(row, "confidencePermille"), 870);
 	NPT_CHECK_INT(number_of(row, "protocolConfidencePermille"), 990);
+	NPT_CHECK_STR(text_of(row, "protocolFrom"), "hop");
 	json_decref(object);
 }
 
 static void what_is_not_known_of_an_edge_is_left_out(void)
 {
-	static const char *const keys[] = { "protocol", "protocolConfidencePermille",
-					    "tls",      "tlsVersion",
-					    "sni",      "alpn",
-					    "cipher" };
+	static const char *const keys[] = { "protocol",     "protocolConfidencePermille",
+					    "protocolFrom", "tls",
+					    "tlsVersion",   "sni",
+					    "alpn",         "cipher" };
 	json_t *object, *row;
 
 	begin(1);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <zlib.h>
+
 #include "lib/core/alloc.h"
 #include "lib/core/clock.h"
 #include "lib/core/queue.h"
@@ -59,6 +61,20 @@ static void large(void *context, struct npt_request *request)
 		request, (struct npt_response){ .status = 200, .body = body, .body_bytes = size });
 }
 
+/* Content that has a name, which a client may have kept. */
+static void named(void *context, struct npt_request *request)
+{
+	static const char etag[] = "\"v1\"";
+	bool known = npt_request_has(request, etag);
+
+	(void)context;
+	npt_request_respond(request,
+			    (struct npt_response){ .status = known ? 304 : 200,
+						   .body = known ? NULL : npt_strdup("text"),
+						   .body_bytes = known ? 0 : 4,
+						   .etag = npt_strdup(etag) });
+}
+
 static char name_one[] = "one", name_two[] = "two", name_post[] = "post";
 
 static const struct npt_route routes[] = {
@@ -69,6 +85,7 @@ static const struct npt_route routes[] = {
 	  .context = name_two },
 	{ .method = "GET", .path = "/hold", .handler = hold },
 	{ .method = "GET", .path = "/large", .handler = large },
+	{ .method = "GET", .path = "/named", .handler = named },
 	{ .method = "POST",
 	  .path = "/v1/ingest",
 	  .handler = echo,
@@ -222,6 +239,7 @@ static void refuses_what_no_route_wants_and_says_why(void)
 		if (!NPT_CHECK_INT(status_of(answer), cases[i].status))
 			printf("asked: %.60s\nanswered: %s\n", cases[i].request, answer);
 		NPT_CHECK(strstr(answer, "application/problem+json") != NULL);
+		NPT_CHECK((strstr(answer, "\r\nallow: ") != NULL) == (cases[i].status == 405));
 		NPT_CHECK(strstr(body_of(answer), "{\"type\":\"about:blank\",\"title\":\"") ==
 			  body_of(answer));
 	}
@@ -523,6 +541,94 @@ static void sends_a_large_answer_whole(void)
 	NPT_CHECK_INT(wrong, 0);
 }
 
+/* What gunzip makes of it, up to size bytes. */
+static size_t unpacked(const char *data, size_t data_bytes, char *out, size_t size)
+{
+	z_stream stream;
+	size_t length;
+
+	memset(&stream, 0, sizeof(stream));
+	NPT_CHECK_INT(inflateInit2(&stream, 15 + 16), Z_OK);
+	stream.next_in = (unsigned char *)(uintptr_t)data;
+	stream.avail_in = (unsigned int)data_bytes;
+	stream.next_out = (unsigned char *)out;
+	stream.avail_out = (unsigned int)size;
+	NPT_CHECK_INT(inflate(&stream, Z_FINISH), Z_STREAM_END);
+	length = stream.total_out;
+	(void)inflateEnd(&stream);
+	return length;
+}
+
+static void compresses_for_who_takes_it(void)
+{
+	static const struct {
+		const char *header;
+		bool compressed;
+	} cases[] = {
+		{ "Accept-Encoding: gzip", true },
+		{ "Accept-Encoding: deflate, GZIP;q=0.5, br", true },
+		{ "Accept-Encoding: gzip;q=0", false },
+		{ "Accept: gzip", false },
+	};
+	npt_auto(npt_server_free) struct npt_server *server = start();
+	npt_auto_free char *answer = npt_alloc(3100000, 1), *plain = npt_alloc(3100000, 1);
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		npt_auto_free char *request =
+			npt_format("GET /large HTTP/1.0\r\nHost: x\r\n%s\r\n\r\n", cases[i].header);
+		struct npt_wire wire;
+		const char *body;
+		size_t length, wrong = 0;
+
+		NPT_CHECK(npt_wire_open(&wire, npt_server_port(server), NULL, NULL));
+		NPT_CHECK(npt_wire_say(&wire, request));
+		length = npt_wire_read(&wire, answer, 3100000, NULL, 3000);
+		npt_wire_close(&wire);
+		body = body_of(answer);
+		length -= (size_t)(body - answer);
+		if (!NPT_CHECK(cases[i].compressed ==
+			       (strstr(answer, "content-encoding: gzip\r\n") != NULL)))
+			printf("%s\n", cases[i].header);
+		NPT_CHECK(strstr(answer, "vary: accept-encoding") != NULL);
+		if (!cases[i].compressed) {
+			NPT_CHECK_INT(length, 3000000);
+			continue;
+		}
+		NPT_CHECK(length < 300000);
+		NPT_CHECK_INT(unpacked(body, length, plain, 3100000), 3000000);
+		for (size_t k = 0; k < 3000000; k++)
+			wrong += plain[k] != (char)('a' + k % 23);
+		NPT_CHECK_INT(wrong, 0);
+	}
+}
+
+static void says_304_to_who_has_it_already(void)
+{
+	static const struct {
+		const char *header;
+		unsigned int status;
+	} cases[] = {
+		{ "If-None-Match: \"v1\"", 304 },
+		{ "If-None-Match: \"v0\", W/\"v1\"", 304 },
+		{ "If-None-Match: \"v0\"", 200 },
+		{ "If-Match: \"v1\"", 200 },
+	};
+	npt_auto(npt_server_free) struct npt_server *server = start();
+
+	for (size_t i = 0; i < NPT_ARRAY_SIZE(cases); i++) {
+		npt_auto_free char *request =
+			npt_format("GET /named HTTP/1.0\r\nHost: x\r\n%s\r\n\r\n", cases[i].header);
+		npt_auto_free char *answer = ask(server, request);
+
+		if (!NPT_CHECK_INT(status_of(answer), cases[i].status))
+			printf("%s\n", cases[i].header);
+		NPT_CHECK(strstr(answer, "etag: \"v1\"\r\n") != NULL);
+		NPT_CHECK(strstr(answer, "cache-control: private, no-cache\r\n") != NULL);
+		NPT_CHECK_STR(body_of(answer), cases[i].status == 304 ? "" : "text");
+		NPT_CHECK((strstr(answer, "content-length") == NULL) == (cases[i].status == 304));
+	}
+}
+
 static void stops_with_a_request_still_in_hand(void)
 {
 	struct npt_server *server = start();
@@ -682,6 +788,8 @@ static const struct npt_test tests[] = {
 	NPT_TEST(bounds_all_bodies_together),
 	NPT_TEST(takes_no_more_connections_than_it_may),
 	NPT_TEST(sends_a_large_answer_whole),
+	NPT_TEST(compresses_for_who_takes_it),
+	NPT_TEST(says_304_to_who_has_it_already),
 	NPT_TEST(stops_with_a_request_still_in_hand),
 	NPT_TEST(lets_a_request_finish_while_it_stops),
 	NPT_TEST(starts_only_with_options_that_make_sense),

@@ -38,15 +38,15 @@ static unsigned int on_upgrade(void *context, const char *authorization,
 	return authorization[0] ? upgrade_status : 401;
 }
 
-static void on_open(void *context, uint64_t socket, const char *authorization, const char *client)
+static void on_open(void *context, uint64_t socket, const struct npt_opening *opening)
 {
 	struct npt_server **server = context;
 
-	NPT_CHECK_STR(client, "127.0.0.1");
+	NPT_CHECK_STR(opening->client, "127.0.0.1");
 	last_socket = socket;
 	if (decide)
 		NPT_CHECK_INT(npt_server_socket_accept(*server, socket), 0);
-	note(server_events, npt_format("open %s", authorization));
+	note(server_events, npt_format("open %s", opening->authorization));
 }
 
 static void on_message(void *context, uint64_t socket, const char *data, size_t size_bytes)

@@ -74,6 +74,15 @@ fn take_head(tls: &mut dyn Read, buffer: &mut Vec<u8>) -> Result<String> {
     }
 }
 
+const BODIES: u64 = 23;
+
+/// Body NUMBER of a size, as peer.c has it; without a number it is of x alone.
+fn body_of(query: Option<&str>, size: usize) -> Vec<u8> {
+    let number: Option<u64> = query.map(|text| text.parse().unwrap());
+    let letter = |i: u64| number.map_or(b'x', |number| b'a' + ((number + i) % BODIES) as u8);
+    (0..size as u64).map(letter).collect()
+}
+
 fn serve(mut sock: TcpStream, config: Arc<ServerConfig>) -> Result<()> {
     let mut connection = ServerConnection::new(config).map_err(Error::other)?;
     while connection.is_handshaking() {
@@ -85,10 +94,11 @@ fn serve(mut sock: TcpStream, config: Arc<ServerConfig>) -> Result<()> {
     loop {
         let head = take_head(&mut tls, &mut buffer)?;
         let path = head.split(' ').nth(1).unwrap_or("/0");
-        let size: usize = path[1..].parse().map_err(Error::other)?;
+        let (size, query) = path[1..].split_once('?').map_or((&path[1..], None), |(a, b)| (a, Some(b)));
+        let size: usize = size.parse().map_err(Error::other)?;
         REQUESTS.fetch_add(1, SeqCst);
         put(&mut tls, format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").as_bytes())?;
-        for part in vec![b'x'; size].chunks(16384) {
+        for part in body_of(query, size).chunks(16384) {
             put(&mut tls, part)?;
         }
     }
@@ -112,14 +122,17 @@ impl Client {
         Ok(Client { tls: rustls::StreamOwned::new(connection, sock), buffer: Vec::new() })
     }
 
-    fn request(&mut self, size: usize) -> Result<()> {
-        put(&mut self.tls, format!("GET /{size} HTTP/1.1\r\nHost: peer.test\r\n\r\n").as_bytes())?;
+    fn request(&mut self, size: usize, number: u64) -> Result<()> {
+        let query = ((number + REQUESTS.load(SeqCst)) % BODIES).to_string();
+        let query = if number > 0 { Some(query.as_str()) } else { None };
+        let path = size.to_string() + &query.map_or(String::new(), |query| format!("?{query}"));
+        put(&mut self.tls, format!("GET /{path} HTTP/1.1\r\nHost: peer.test\r\n\r\n").as_bytes())?;
         let head = take_head(&mut self.tls, &mut self.buffer)?;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         while self.buffer.len() < size {
             take(&mut self.tls, &mut self.buffer)?;
         }
-        assert_eq!(self.buffer.len(), size);
+        assert!(self.buffer == body_of(query, size), "another body than was asked for");
         self.buffer.clear();
         REQUESTS.fetch_add(1, SeqCst);
         Ok(())
@@ -174,7 +187,7 @@ fn main() -> Result<()> {
             if client.is_none() {
                 client = Some(Client::connect(&options, config.clone())?);
             }
-            client.as_mut().unwrap().request(number(&options, "size"))?;
+            client.as_mut().unwrap().request(number(&options, "size"), number(&options, "number") as u64)?;
             if number(&options, "reconnect") == 1 {
                 client = None;
             }

@@ -4,42 +4,70 @@
  * end of the table, what is zero is left out where that means nothing. What came over the network
  * as text is shown without what a terminal would obey.
  */
-#include "agent/table_details.h"
+#include "lib/model/report_details.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/core/cleanup.h"
+#include "lib/core/short.h"
 
 #define TLS_LINES_MAX 20
 
-static void render_micros(uint64_t micros, struct npt_buffer *out)
+static void render_micros(const char *name, uint64_t micros, struct npt_buffer *out)
 {
-	if (micros < 10000)
-		(void)npt_buffer_appendf(out, "%" PRIu64 "us", micros);
-	else if (micros < 10000000)
-		(void)npt_buffer_appendf(out, "%" PRIu64 "ms", micros / 1000);
-	else
-		(void)npt_buffer_appendf(out, "%" PRIu64 "s", micros / 1000000);
+	char text[NPT_SHORT_BYTES];
+
+	(void)npt_buffer_appendf(out, "  %s %s", name, npt_short_micros(micros, text));
+}
+
+static void render_three(const struct npt_quantiles *micros, struct npt_buffer *out)
+{
+	render_micros("p50", micros->p50, out);
+	render_micros("p95", micros->p95, out);
+	render_micros("p99", micros->p99, out);
 }
 
 static void render_quantiles(const struct npt_histogram *micros, struct npt_buffer *out)
 {
-	static const struct {
-		const char *name;
-		uint32_t permille;
-	} quantiles[] = { { "p50", 500 }, { "p95", 950 }, { "p99", 990 } };
+	const struct npt_quantiles three = {
+		.p50 = npt_histogram_quantile_micros(micros, 500),
+		.p95 = npt_histogram_quantile_micros(micros, 950),
+		.p99 = npt_histogram_quantile_micros(micros, 990),
+	};
 
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(quantiles); i++) {
-		(void)npt_buffer_appendf(out, "  %s ", quantiles[i].name);
-		render_micros(npt_histogram_quantile_micros(micros, quantiles[i].permille), out);
-	}
-	(void)npt_buffer_append_text(out, "  max ");
-	render_micros(micros->max_micros, out);
+	render_three(&three, out);
+	render_micros("max", micros->max_micros, out);
 }
 
+void npt_peer_append(const struct npt_peer *peer, struct npt_buffer *out)
+{
+	const char *address = peer->address[0] ? peer->address : "*";
+
+	if (peer->kind == NPT_PEER_PROCESS)
+		(void)npt_buffer_appendf(out, "%s[%u]:%u", peer->name, peer->pid, peer->port);
+	else if (peer->name[0])
+		(void)npt_buffer_appendf(out, "%s:%u", peer->name, peer->port);
+	else
+		(void)npt_buffer_appendf(out, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address,
+					 peer->port);
+}
+
+const char *npt_verdict_title(enum npt_verdict verdict)
+{
+	const char *cause = npt_verdict_cause(verdict);
+
+	if (verdict == NPT_VERDICT_UNKNOWN)
+		return "-";
+	return strcmp(cause, "delay") == 0  ? "Network/delay"
+	       : strcmp(cause, "loss") == 0 ? "Network/loss"
+					    : npt_verdict_name(verdict);
+}
+
+/* said: quantiles that are known without a histogram, or NULL. */
 static void render_metric(enum npt_metric_id id, const struct npt_metric *metric,
-			  struct npt_buffer *out)
+			  const struct npt_quantiles *said, struct npt_buffer *out)
 {
 	enum npt_quality quality = npt_metric_quality(id, metric);
 
@@ -47,17 +75,20 @@ static void render_metric(enum npt_metric_id id, const struct npt_metric *metric
 		(void)npt_buffer_appendf(
 			out, "  %-10s unavailable: %" PRIu64 " messages crossed each other\n",
 			npt_metric_name(id), metric->overlapped);
-	if (quality == NPT_QUALITY_UNAVAILABLE || (metric->count == 0 && metric->micros.count == 0))
+	if (quality == NPT_QUALITY_UNAVAILABLE ||
+	    (metric->count == 0 && metric->micros.count == 0 && !said))
 		return;
-	(void)npt_buffer_appendf(out, "  %-10s %" PRIu64, npt_metric_name(id), metric->count);
+	(void)npt_buffer_appendf(out, "  %-10s", npt_metric_name(id));
+	if (metric->count > 0 || !said)
+		(void)npt_buffer_appendf(out, " %" PRIu64, metric->count);
 	if (metric->bytes > 0)
 		(void)npt_buffer_appendf(out, ", %" PRIu64 " bytes", metric->bytes);
 	if (metric->micros.count > 0)
 		render_quantiles(&metric->micros, out);
-	if (metric->min_micros > 0) {
-		(void)npt_buffer_append_text(out, "  min ");
-		render_micros(metric->min_micros, out);
-	}
+	else if (said)
+		render_three(said, out);
+	if (metric->min_micros > 0)
+		render_micros("min", metric->min_micros, out);
 	if (quality != NPT_QUALITY_EXACT)
 		(void)npt_buffer_appendf(out, "  (%s, %" PRIu64 " timed)",
 					 npt_quality_name(quality), metric->micros.count);
@@ -73,6 +104,20 @@ static void render_counts(const char *name, const struct npt_named_count *counts
 	for (size_t i = 0; i < max && counts[i].name[0]; i++)
 		(void)npt_buffer_appendf(out, " %s %" PRIu64, counts[i].name, counts[i].count);
 	(void)npt_buffer_append_text(out, "\n");
+}
+
+/* What a status says of an edge, which is less. */
+static void render_summary(const struct npt_edge *edge, struct npt_buffer *out)
+{
+	(void)npt_buffer_appendf(out,
+				 "  conns      %" PRIu64 " open, %" PRIu64 " in all\n"
+				 "  moved      sent %" PRIu64 " bytes, received %" PRIu64
+				 " bytes\n",
+				 edge->connections.open, edge->connections.opened, edge->sent.bytes,
+				 edge->received.bytes);
+	if (edge->retransmit.segments > 0)
+		(void)npt_buffer_appendf(out, "  retransmit %" PRIu64 " segments\n",
+					 edge->retransmit.segments);
 }
 
 static void render_transfer(const struct npt_edge *edge, struct npt_buffer *out)
@@ -195,14 +240,18 @@ static void render_connections(const struct npt_edge *edge, struct npt_buffer *o
 	if (edge->connections.moved_in > 0 || edge->connections.moved_out > 0)
 		(void)npt_buffer_appendf(out, ", %" PRIu64 " moved in, %" PRIu64 " moved out",
 					 edge->connections.moved_in, edge->connections.moved_out);
+	if (edge->connections.kernel_tls > 0)
+		(void)npt_buffer_appendf(out, ", %" PRIu64 " with TLS by the kernel",
+					 edge->connections.kernel_tls);
 	(void)npt_buffer_append_text(out, "\n");
 }
 
-static void render_edge(const struct npt_edge *edge, struct npt_buffer *out)
+void npt_edge_details(const struct npt_edge *edge, const struct npt_edge_quantiles *quantiles,
+		      struct npt_buffer *out)
 {
 	(void)npt_buffer_appendf(out, "\n%s[%u] %s ", edge->process.name, edge->process.pid,
 				 edge->role == NPT_ROLE_SERVER ? "<-" : "->");
-	npt_table_peer(&edge->peer, out);
+	npt_peer_append(&edge->peer, out);
 	(void)npt_buffer_appendf(out, " (%s", edge->transport);
 	if (edge->peer.asked[0])
 		(void)npt_buffer_appendf(out, ", asked %s", edge->peer.asked);
@@ -214,10 +263,15 @@ static void render_edge(const struct npt_edge *edge, struct npt_buffer *out)
 					 npt_verdict_name(edge->finding.verdict),
 					 edge->finding.text);
 	render_label(edge, out);
-	render_connections(edge, out);
-	render_transfer(edge, out);
+	if (quantiles && quantiles->is_summary) {
+		render_summary(edge, out);
+	} else {
+		render_connections(edge, out);
+		render_transfer(edge, out);
+	}
 	for (size_t i = 0; i < NPT_METRIC_COUNT; i++)
-		render_metric((enum npt_metric_id)i, &edge->metrics[i], out);
+		render_metric((enum npt_metric_id)i, &edge->metrics[i],
+			      quantiles && quantiles->known[i] ? &quantiles->micros[i] : NULL, out);
 	render_tls(edge, out);
 	render_waits(edge, out);
 	render_counts("failed", edge->connections.failed, NPT_EDGE_FAILED_MAX, out);
@@ -226,7 +280,7 @@ static void render_edge(const struct npt_edge *edge, struct npt_buffer *out)
 	render_counts("was reset", edge->resets_received, NPT_EDGE_RESETS_MAX, out);
 }
 
-void npt_table_tls(const struct npt_report *report, struct npt_buffer *out)
+void npt_report_append_tls(const struct npt_report *report, struct npt_buffer *out)
 {
 	uint64_t left = report->tls_other;
 
@@ -243,13 +297,16 @@ void npt_table_tls(const struct npt_report *report, struct npt_buffer *out)
 		render_fact("version", use->version, out);
 		render_fact("by", use->how, out);
 		render_fact("since", use->why, out);
+		if (use->unassigned_calls > 0)
+			(void)npt_buffer_appendf(out, ", %" PRIu64 " calls of no known connection",
+						 use->unassigned_calls);
 		(void)npt_buffer_append_text(out, "\n");
 	}
 	if (left > 0)
 		(void)npt_buffer_appendf(out, "tls: (%" PRIu64 " more)\n", left);
 }
 
-void npt_table_reasons(const struct npt_report *report, struct npt_buffer *out)
+void npt_report_append_reasons(const struct npt_report *report, struct npt_buffer *out)
 {
 	for (size_t i = 0; i < NPT_REPORT_UNAVAILABLE_MAX && report->unavailable[i].name[0]; i++)
 		(void)npt_buffer_appendf(out, "%snot measured: %s (%s)\n", i == 0 ? "\n" : "",
@@ -257,10 +314,4 @@ void npt_table_reasons(const struct npt_report *report, struct npt_buffer *out)
 					 report->unavailable[i].reason);
 	for (size_t i = 0; i < NPT_REPORT_DEGRADED_MAX && report->cost.degraded[i][0]; i++)
 		(void)npt_buffer_appendf(out, "budget: %s\n", report->cost.degraded[i]);
-}
-
-void npt_table_details(const struct npt_edge *const *edges, size_t count, struct npt_buffer *out)
-{
-	for (size_t i = 0; i < count; i++)
-		render_edge(edges[i], out);
 }
