@@ -44,11 +44,11 @@ struct npt_http_client {
 	char *ca_pem;
 	char *cert_pem;
 	char *key_pem;
+	char *unix_socket;
+	struct curl_slist *connect_to;
 	bool system_trust;
 	bool plain_anywhere;
 	bool http2;
-	char *unix_socket;
-	struct curl_slist *connect_to;
 	char *user_agent;
 };
 
@@ -91,15 +91,15 @@ int npt_http_client_new(const struct npt_http_client_options *options,
 	client->ca_pem = copy_or_null(options->ca_pem);
 	client->cert_pem = copy_or_null(options->cert_pem);
 	client->key_pem = copy_or_null(options->key_pem);
-	client->system_trust = options->system_trust;
-	client->plain_anywhere = options->plain_anywhere;
-	client->http2 = options->http2;
 	client->unix_socket = copy_or_null(options->unix_socket);
 	if (options->connect_to) {
 		npt_auto_free char *rule = npt_format("::%s", options->connect_to);
 
 		client->connect_to = curl_slist_append(NULL, rule);
 	}
+	client->system_trust = options->system_trust;
+	client->plain_anywhere = options->plain_anywhere;
+	client->http2 = options->http2;
 	client->user_agent =
 		npt_strdup(options->user_agent ? options->user_agent : "npt/" NPT_VERSION);
 	*client_ret = npt_take(client);

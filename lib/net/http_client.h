@@ -23,13 +23,13 @@ struct npt_http_client_options {
 	const char *ca_pem; /* the same as text; a file of the same kind comes first */
 	const char *cert_pem;
 	const char *key_pem;
+	const char *unix_socket; /* dialled whatever the URL says; NULL: the URL's host */
+	/* "127.0.0.1:PORT": dialled instead of the URL's host, whose name is checked */
+	const char *connect_to;
 	bool system_trust;   /* without a CA: what the machine trusts, instead of nobody */
 	bool plain_anywhere; /* http:// to any host: whoever gave the URL said so */
 	bool http2; /* nothing but HTTP/2, over plain http without asking; a connection per request
 		     */
-	const char *unix_socket; /* dialled whatever the URL says; NULL: the URL's host */
-	/* "127.0.0.1:PORT": dialled instead of the URL's host, whose name is checked */
-	const char *connect_to;
 	const char *user_agent; /* NULL: "npt/VERSION" */
 };
 

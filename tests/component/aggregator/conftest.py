@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate, an API server that reviews, and the real npt-aggregator."""
+"""npt-aggregator with certificates and an API server's reviews around it."""
 import os
 import sys
 

@@ -11,8 +11,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from world import (PROGRAM, Aggregator, Reviews, edge, field, ingest_token, metric, packed,  # noqa: E402
-                   seeded, window)
+from world import PROGRAM, edge, field, ingest_token, metric, packed, seeded, window  # noqa: E402
 
 
 def total(report, *path):

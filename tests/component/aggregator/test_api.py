@@ -210,7 +210,7 @@ def test_what_is_hidden_cannot_be_compared(two_tasks):
 # --- openapi.json ---
 
 def venv():
-    done = subprocess.run([HERE / "deps"], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([HERE / "deps_api"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return pathlib.Path(done.stdout.strip())
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds answers to openapi.json: python validate.py OPENAPI < [[path template, status, answer], ...]
 
-Runs in the environment that deps makes. Says each difference on a line; exit code 1 if there is one.
+Runs in the environment that deps_api makes. Says each difference on a line; exit code 1 if there is one.
 """
 import json
 import sys
