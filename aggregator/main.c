@@ -72,7 +72,7 @@ static const struct option long_options[] = {
 	{ "otlp-endpoint", required_argument, NULL, 'o' },
 	{ "otlp-header-file", required_argument, NULL, 'O' },
 	{ "otlp-ca", required_argument, NULL, 'C' },
-	{ "otlp-interval", required_argument, NULL, 'I' },
+	{ "otlp-interval", required_argument, NULL, 'J' },
 	{ "skywalking-endpoint", required_argument, NULL, 'w' },
 	{ "skywalking-ca", required_argument, NULL, 'W' },
 	{ "skywalking-header-file", required_argument, NULL, 'x' },
@@ -120,7 +120,7 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['o'] = &exports->otlp_endpoint,
 		['O'] = &exports->otlp_header_file,
 		['C'] = &exports->otlp_ca,
-		['I'] = &exports->otlp_interval_text,
+		['J'] = &exports->otlp_interval_text,
 		['w'] = &exports->skywalking_endpoint,
 		['W'] = &exports->skywalking_ca,
 		['x'] = &exports->skywalking_header_file,
@@ -177,6 +177,11 @@ static int check(struct settings *settings, struct npt_error *err)
 	r = npt_exports_options_check(&settings->options.exports, err);
 	if (r < 0)
 		return r;
+	if (settings->options.insecure_local && settings->options.exports.metrics &&
+	    !settings->options.exports.metrics_everybody)
+		return npt_error_set(err, EINVAL,
+				     "--metrics with --insecure-local needs --metrics-everybody: "
+				     "there is nobody who knows tokens");
 	if (!settings->options.ingest_key)
 		return npt_error_set(err, EINVAL,
 				     "--ingest-key is needed: the file that "

@@ -187,6 +187,7 @@ def test_everybody_may_where_it_is_said_so(metrics):
 @pytest.mark.parametrize("arguments, words", [
     (("--metrics", "nonsense"), "nonsense"),
     (("--metrics-max-series", "0"), "--metrics-max-series 0 is not 1 to 100000"),
+    (("--insecure-local", "--metrics", "127.0.0.1:0"), "needs --metrics-everybody"),
     (("--metrics-keep", "soon"), "--metrics-keep soon is not 100ms to 24h"),
 ])
 def test_bad_options_are_refused_with_a_word(aggregator_idle, arguments, words):

@@ -315,6 +315,14 @@ def test_what_is_left_is_sent_when_it_ends(pushing):
         assert len(receiver.requests) == 1
 
 
+def test_no_option_of_exports_opens_what_needs_a_token(aggregator_idle):
+    aggregator_idle.start("--otlp-endpoint", "http://127.0.0.1:9", "--otlp-interval", "1h",
+                          "--skywalking-endpoint", "127.0.0.1:9", "--skywalking-interval", "1h",
+                          "--metrics", "127.0.0.1:0", "--metrics-max-series", "9", "--metrics-keep", "1m")
+    assert aggregator_idle.curl("/v1/tasks")[0] == 401
+    assert aggregator_idle.curl("/metrics", port=aggregator_idle.metrics_port)[0] == 401
+
+
 @pytest.mark.parametrize("endpoint", ["localhost:4318", "ftp://x", "http://"])
 def test_an_endpoint_that_is_none_is_refused(aggregator_idle, endpoint):
     with pytest.raises(AssertionError, match="did not start"):
