@@ -36,9 +36,10 @@ void npt_answer_json_take(struct npt_request *request, char *text)
 		(struct npt_response){ .status = 200, .body = text, .body_bytes = strlen(text) });
 }
 
-void npt_answer_json_named(struct npt_request *request, char *text, char *etag)
+void npt_answer_named(struct npt_request *request, const char *content_type, char *text, char *etag)
 {
 	npt_request_respond(request, (struct npt_response){ .status = 200,
+							    .content_type = content_type,
 							    .body = text,
 							    .body_bytes = strlen(text),
 							    .etag = etag });

@@ -7,8 +7,9 @@
 
 /* text is taken over. */
 void npt_answer_json_take(struct npt_request *request, char *text);
-/* With the name of its content, taken over, too (struct npt_response). */
-void npt_answer_json_named(struct npt_request *request, char *text, char *etag);
+/* Of a type (static), with the name of its content, taken over, too (struct npt_response). */
+void npt_answer_named(struct npt_request *request, const char *content_type, char *text,
+		      char *etag);
 /* 304: the client has what has this name. */
 void npt_answer_unchanged(struct npt_request *request, char *etag);
 /* detail: a sentence for a person, or "". A 503 says when to come again. */

@@ -22,6 +22,7 @@
 
 #define WINDOWS_MAX     1000
 #define WINDOWS_DEFAULT 100
+#define JSON            "application/json"
 
 static void answer_error(struct npt_request *request, int r, const struct npt_error *err)
 {
@@ -80,11 +81,11 @@ static bool answered_unchanged(struct npt_request *request, char **etag)
 	return true;
 }
 
-static void answer(struct npt_request *request, int r, char *text, char *etag,
-		   const struct npt_error *err)
+static void answer(struct npt_request *request, int r, const char *content_type, char *text,
+		   char *etag, const struct npt_error *err)
 {
 	if (r == 0) {
-		npt_answer_json_named(request, text, etag);
+		npt_answer_named(request, content_type, text, etag);
 		return;
 	}
 	free(etag);
@@ -92,6 +93,8 @@ static void answer(struct npt_request *request, int r, char *text, char *etag,
 }
 
 /* ---- which part ---- */
+
+static const char *const part_names[] = { "pod", "from", "to", "at", NULL };
 
 static bool query_part(struct npt_request *request, struct npt_task_part *part_ret)
 {
@@ -122,9 +125,10 @@ static bool query_part(struct npt_request *request, struct npt_task_part *part_r
 typedef int task_view(struct npt_store_reader *reader, const struct npt_stored_task *task,
 		      const struct npt_task_part *part, char **text_ret, struct npt_error *err);
 
-static void answer_view(struct npt_api_worker *worker, struct npt_request *request, task_view *view)
+/* names: the parameters that there may be. */
+static void answer_view(struct npt_api_worker *worker, struct npt_request *request,
+			const char *const *names, task_view *view, const char *content_type)
 {
-	static const char *const known[] = { "pod", "from", "to", "at", NULL };
 	npt_auto_free char *etag = NULL;
 	struct npt_error err = NPT_ERROR_NONE;
 	struct npt_task_part part;
@@ -132,29 +136,42 @@ static void answer_view(struct npt_api_worker *worker, struct npt_request *reque
 	char *text = NULL;
 	int r;
 
-	if (!npt_query_knows(request, known) || !query_part(request, &part) ||
+	if (!npt_query_knows(request, names) || !query_part(request, &part) ||
 	    !find_task(worker, request, &task))
 		return;
 	etag = etag_of(&task);
 	if (answered_unchanged(request, &etag))
 		return;
 	r = view(worker->reader, &task, &part, &text, &err);
-	answer(request, r, text, npt_take(etag), &err);
+	answer(request, r, content_type, text, npt_take(etag), &err);
 }
 
 void npt_api_answer_task(struct npt_api_worker *worker, struct npt_request *request)
 {
-	answer_view(worker, request, npt_task_report_json);
+	static const char *const names[] = { "pod", "from", "to", "at", "format", NULL };
+	static const char *const formats[] = { "json", "csv", "dot", NULL };
+	static const struct {
+		task_view *view;
+		const char *content_type;
+	} views[] = {
+		{ npt_task_report_json, JSON },
+		{ npt_task_report_csv, "text/csv; charset=utf-8" },
+		{ npt_task_report_dot, "text/vnd.graphviz; charset=utf-8" },
+	};
+	size_t format;
+
+	if (npt_query_choice(request, "format", formats, &format))
+		answer_view(worker, request, names, views[format].view, views[format].content_type);
 }
 
 void npt_api_answer_topology(struct npt_api_worker *worker, struct npt_request *request)
 {
-	answer_view(worker, request, npt_task_topology_json);
+	answer_view(worker, request, part_names, npt_task_topology_json, JSON);
 }
 
 void npt_api_answer_findings(struct npt_api_worker *worker, struct npt_request *request)
 {
-	answer_view(worker, request, npt_task_findings_json);
+	answer_view(worker, request, part_names, npt_task_findings_json, JSON);
 }
 
 void npt_api_answer_windows(struct npt_api_worker *worker, struct npt_request *request)
@@ -183,7 +200,7 @@ void npt_api_answer_windows(struct npt_api_worker *worker, struct npt_request *r
 	filter.until_unix_ms = part.until_unix_ms;
 	filter.limit = limit;
 	r = npt_task_windows_json(worker->reader, &filter, &text, &err);
-	answer(request, r, text, npt_take(etag), &err);
+	answer(request, r, JSON, text, npt_take(etag), &err);
 }
 
 /* ---- an edge ---- */
@@ -214,7 +231,7 @@ static void answer_history(struct npt_api_worker *worker, struct npt_request *re
 	filter.from_unix_ms = part.from_unix_ms;
 	filter.until_unix_ms = part.until_unix_ms;
 	r = npt_task_edge_json(worker->reader, &filter, options, &text, &err);
-	answer(request, r, text, npt_take(etag), &err);
+	answer(request, r, JSON, text, npt_take(etag), &err);
 }
 
 void npt_api_answer_edge(struct npt_api_worker *worker, struct npt_request *request)
@@ -315,5 +332,5 @@ void npt_api_answer_compare(struct npt_api_worker *worker, struct npt_request *r
 	if (answered_unchanged(request, &etag))
 		return;
 	r = npt_tasks_comparison_json(worker->reader, tasks, &text, &err);
-	answer(request, r, text, npt_take(etag), &err);
+	answer(request, r, JSON, text, npt_take(etag), &err);
 }

@@ -15,11 +15,21 @@
 #include "lib/model/compare.h"
 #include "lib/model/finding.h"
 #include "lib/model/hops.h"
+#include "lib/model/report_csv.h"
+#include "lib/model/report_dot.h"
 #include "lib/model/topology.h"
 
 #define REPORT_BYTES_MAX (64UL * 1024 * 1024)
 #define PAGE_BYTES       (8UL * 1024 * 1024) /* a page ends early beyond it */
+#define GRAPH_EDGES_MAX  2048
 #define LIVE_BYTES       (256UL * 1024)
+
+static int too_large(struct npt_error *err)
+{
+	return npt_error_set(err, EMSGSIZE,
+			     "the report is too large for one answer: ask pod by pod, with "
+			     "?pod=UID");
+}
 
 static int add_edges(void *context, struct npt_report *pod)
 {
@@ -45,15 +55,70 @@ int npt_task_report_json(struct npt_store_reader *reader, const struct npt_store
 	int r = npt_task_sum(reader, task, part, add_edges, &edges, &sum, err);
 
 	if (r == -EMSGSIZE)
-		return npt_error_set(err, EMSGSIZE,
-				     "the report is too large for one answer: ask "
-				     "pod by pod, with ?pod=UID");
+		return too_large(err);
 	if (r < 0)
 		return r;
 	npt_report_json_frame(sum.head, &before, &after);
 	pods = npt_stored_streams_to_json(sum.streams, sum.streams_count);
 	*text_ret = npt_task_report_json_text(before, edges.data, after, pods);
 	return 0;
+}
+
+static int add_lines(void *context, struct npt_report *pod)
+{
+	for (size_t i = 0; i < pod->edges_count; i++) {
+		if (npt_edge_to_csv(&pod->edges[i], NULL, context) < 0)
+			return -EMSGSIZE;
+	}
+	return 0;
+}
+
+int npt_task_report_csv(struct npt_store_reader *reader, const struct npt_stored_task *task,
+			const struct npt_task_part *part, char **text_ret, struct npt_error *err)
+{
+	npt_auto(npt_buffer_done) struct npt_buffer lines = NPT_BUFFER(REPORT_BYTES_MAX);
+	npt_auto(npt_task_sum_done) struct npt_task_sum sum = { .head = NULL };
+	int r = npt_csv_head(&lines);
+
+	if (r == 0)
+		r = npt_task_sum(reader, task, part, add_lines, &lines, &sum, err);
+	if (r == -EMSGSIZE)
+		return too_large(err);
+	if (r == 0)
+		*text_ret = npt_buffer_take(&lines);
+	return r;
+}
+
+/* A graph is made of all pods together: so many edges are a picture still, and 20 MB. */
+static int add_to_graph(void *context, struct npt_report *pod)
+{
+	struct npt_report *all = context;
+
+	for (size_t i = 0; i < pod->edges_count; i++) {
+		if (all->edges_count == GRAPH_EDGES_MAX)
+			return -EMSGSIZE;
+		*npt_report_add_edge(all) = pod->edges[i];
+	}
+	return 0;
+}
+
+int npt_task_report_dot(struct npt_store_reader *reader, const struct npt_stored_task *task,
+			const struct npt_task_part *part, char **text_ret, struct npt_error *err)
+{
+	npt_auto(npt_report_free) struct npt_report *all = npt_report_new();
+	npt_auto(npt_buffer_done) struct npt_buffer graph = NPT_BUFFER(REPORT_BYTES_MAX);
+	npt_auto(npt_task_sum_done) struct npt_task_sum sum = { .head = NULL };
+	int r = npt_task_sum(reader, task, part, add_to_graph, all, &sum, err);
+
+	if (r == 0) {
+		all->task = sum.head->task;
+		r = npt_report_to_dot(all, NULL, &graph);
+	}
+	if (r == -EMSGSIZE)
+		return too_large(err);
+	if (r == 0)
+		*text_ret = npt_buffer_take(&graph);
+	return r;
 }
 
 static int add_to_topology(void *context, struct npt_report *pod)

@@ -15,6 +15,11 @@
 /* The Report. */
 int npt_task_report_json(struct npt_store_reader *reader, const struct npt_stored_task *task,
 			 const struct npt_task_part *part, char **text_ret, struct npt_error *err);
+/* The same for spreadsheets (lib/model/report_csv.h), and for Graphviz (report_dot.h). */
+int npt_task_report_csv(struct npt_store_reader *reader, const struct npt_stored_task *task,
+			const struct npt_task_part *part, char **text_ret, struct npt_error *err);
+int npt_task_report_dot(struct npt_store_reader *reader, const struct npt_stored_task *task,
+			const struct npt_task_part *part, char **text_ret, struct npt_error *err);
 int npt_task_topology_json(struct npt_store_reader *reader, const struct npt_stored_task *task,
 			   const struct npt_task_part *part, char **text_ret,
 			   struct npt_error *err);

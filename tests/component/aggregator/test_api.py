@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is read of the real npt-aggregator: views of a task, an edge's history, two tasks compared. Every
 answer is held to openapi.json, and schemathesis asks what nobody thought of."""
+import csv
 import gzip
+import io
 import json
 import os
 import pathlib
@@ -146,6 +148,20 @@ def test_two_tasks_are_compared_edge_by_edge(two_tasks):
     assert slow["changes"][0].startswith("response is longer: ")
     _, same = two_tasks.get("/v1/compare?a=task-1&b=task-1")
     assert all(one["changes"] == [] for one in same["edges"]) and len(same["edges"]) == 3
+
+
+def test_a_report_goes_to_spreadsheets_and_to_graphviz(two_tasks):
+    _, report = two_tasks.get("/v1/tasks/task-1")
+    status, text, head = two_tasks.curl("/v1/tasks/task-1?format=csv", "-H", "Authorization: Bearer all")
+    assert status == 200 and "content-type: text/csv" in head
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == len(report["edges"]) == 6
+    sent = next(name for name in rows[0] if "sent" in name.lower() and "bytes" in name.lower())
+    assert sorted(int(row[sent]) for row in rows) == sorted(one["sent"]["bytes"] for one in report["edges"])
+    status, text, head = two_tasks.curl("/v1/tasks/task-1?format=dot&pod=pod-1", "-H", "Authorization: Bearer all")
+    assert status == 200 and "content-type: text/vnd.graphviz" in head
+    assert text.startswith("digraph") and text.count("->") >= 2
+    assert two_tasks.get("/v1/tasks/task-1?format=xml")[0] == 400
 
 
 # --- how it is asked ---
