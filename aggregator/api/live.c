@@ -20,6 +20,7 @@
 #include "lib/core/log.h"
 #include "lib/core/parse.h"
 #include "lib/core/queue.h"
+#include "lib/core/strmap.h"
 
 #define EVENTS_MAX     8192
 #define WATCHERS_MAX   2048
@@ -281,12 +282,29 @@ static bool send_to_all(struct npt_live *live)
 	return behind;
 }
 
+/* As it is in this round: many watch the same, and the store may be a server far away. */
+static bool find_once(struct npt_live *live, struct npt_strmap *round, const char *uid,
+		      struct npt_stored_task *task_ret)
+{
+	struct npt_stored_task *known = npt_strmap_get(round, uid);
+
+	if (!known) {
+		known = npt_alloc(1, sizeof(*known));
+		if (npt_store_find_task(live->reader, uid, known, NULL) < 0)
+			known->id = 0;
+		(void)npt_strmap_set(round, uid, known); /* one a watcher at most: there is room */
+	}
+	*task_ret = *known;
+	return known->id != 0;
+}
+
 /* Is there more than the watcher has got? A task that was removed has no more. */
-static void look(struct npt_live *live, struct watcher *watcher, uint64_t now_ns)
+static void look(struct npt_live *live, struct npt_strmap *round, struct watcher *watcher,
+		 uint64_t now_ns)
 {
 	struct npt_stored_task now;
 
-	if (npt_store_find_task(live->reader, watcher->task.uid, &now, NULL) < 0)
+	if (!find_once(live, round, watcher->task.uid, &now))
 		return;
 	if (now.windows == watcher->task.windows && now_ns >= watcher->settled_ns)
 		return;
@@ -316,6 +334,7 @@ static bool may_still_watch(struct npt_live *live, struct watcher *watcher, uint
 
 static void look_at_all(struct npt_live *live, uint64_t now_ns)
 {
+	npt_auto(npt_strmap_free) struct npt_strmap *round = npt_strmap_new(WATCHERS_MAX, free);
 	struct watcher *watcher = LIST_FIRST(&live->watchers), *next;
 
 	/* What was read before may have more by now. */
@@ -324,7 +343,7 @@ static void look_at_all(struct npt_live *live, uint64_t now_ns)
 	for (; watcher; watcher = next) {
 		next = LIST_NEXT(watcher, entry);
 		if (may_still_watch(live, watcher, now_ns))
-			look(live, watcher, now_ns);
+			look(live, round, watcher, now_ns);
 	}
 }
 
