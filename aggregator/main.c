@@ -37,6 +37,9 @@ static const char help[] =
 	"  --otlp-header-file FILE lines of \"Name: value\" for it; read again each time\n"
 	"  --otlp-ca FILE          who signed its certificate; default: what the system trusts\n"
 	"  --otlp-interval DURATION   between two pushes; default 10s\n"
+	"  --otlp-temporality WHICH   cumulative, as Prometheus and its like want it (default), "
+	"or\n"
+	"                          delta\n"
 	"  --skywalking-endpoint HOST:PORT   a SkyWalking server (OAP), by gRPC\n"
 	"  --skywalking-ca FILE    who signed its certificate; default: plain, without TLS\n"
 	"  --skywalking-header-file FILE, --skywalking-interval DURATION   as for OTLP; default "
@@ -73,6 +76,7 @@ static const struct option long_options[] = {
 	{ "otlp-header-file", required_argument, NULL, 'O' },
 	{ "otlp-ca", required_argument, NULL, 'C' },
 	{ "otlp-interval", required_argument, NULL, 'J' },
+	{ "otlp-temporality", required_argument, NULL, 't' },
 	{ "skywalking-endpoint", required_argument, NULL, 'w' },
 	{ "skywalking-ca", required_argument, NULL, 'W' },
 	{ "skywalking-header-file", required_argument, NULL, 'x' },
@@ -121,6 +125,7 @@ static int parse(int argc, char **argv, struct settings *settings, struct npt_er
 		['O'] = &exports->otlp_header_file,
 		['C'] = &exports->otlp_ca,
 		['J'] = &exports->otlp_interval_text,
+		['t'] = &exports->otlp_temporality_text,
 		['w'] = &exports->skywalking_endpoint,
 		['W'] = &exports->skywalking_ca,
 		['x'] = &exports->skywalking_header_file,

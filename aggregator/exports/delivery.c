@@ -72,13 +72,18 @@ bool npt_delivery_is_over(struct npt_delivery *delivery)
 
 static void send(struct npt_delivery *delivery)
 {
-	npt_auto(npt_series_table_free) struct npt_series_table *taken = NULL;
+	npt_auto(npt_series_table_free) struct npt_series_table *sent = NULL;
 
 	(void)pthread_mutex_lock(&delivery->lock);
-	taken = npt_series_take(delivery->table);
+	if (delivery->options.cumulative) {
+		(void)npt_series_expire(delivery->table, npt_clock_monotonic_ns());
+		sent = npt_series_copy(delivery->table);
+	} else {
+		sent = npt_series_take(delivery->table);
+	}
 	(void)pthread_mutex_unlock(&delivery->lock);
-	if (npt_series_count(taken) > 0)
-		delivery->options.send(delivery->options.context, taken);
+	if (npt_series_count(sent) > 0)
+		delivery->options.send(delivery->options.context, sent);
 }
 
 static void *run(void *argument)

@@ -18,6 +18,7 @@ struct npt_delivery;
 struct npt_delivery_options {
 	struct npt_series_options series;
 	uint64_t interval_ms;
+	bool cumulative; /* what came since the start, rather than since the last time */
 	/* On the thread, with what came since the last time; may take long, and asks
 	 * npt_delivery_pause() before it tries again. */
 	void (*send)(void *context, const struct npt_series_table *table);

@@ -150,6 +150,11 @@ void npt_labels_of_others(const char *task_namespace, const char *task,
 	make(raw, NPT_LABELS_ALL, labels_ret);
 }
 
+void npt_labels_copy(const struct npt_labels *labels, struct npt_labels *labels_ret)
+{
+	make(labels->texts, NPT_LABELS_ALL, labels_ret);
+}
+
 void npt_labels_done(struct npt_labels *labels)
 {
 	free(labels->memory);

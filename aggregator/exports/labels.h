@@ -56,6 +56,7 @@ void npt_labels_of_edge(const struct npt_report *window, const struct npt_edge *
 /* Of what found no room in a task, or (NULL) in any. */
 void npt_labels_of_others(const char *task_namespace, const char *task,
 			  struct npt_labels *labels_ret);
+void npt_labels_copy(const struct npt_labels *labels, struct npt_labels *labels_ret);
 void npt_labels_done(struct npt_labels *labels);
 NPT_DEFINE_AUTO_DONE(struct npt_labels, npt_labels_done)
 

@@ -186,7 +186,7 @@ static void send(void *context, const struct npt_series_table *table)
 	struct npt_otlp_request *requests;
 	size_t count;
 
-	npt_otlp_encode(table, &requests, &count);
+	npt_otlp_encode(table, otlp->options.temporality, &requests, &count);
 	for (size_t i = 0; i < count; i++) {
 		deliver(otlp, &requests[i]);
 		free(requests[i].data);
@@ -206,7 +206,9 @@ int npt_otlp_start(const struct npt_otlp_options *options, struct npt_otlp **otl
 	const struct npt_delivery_options delivery = {
 		.series = { .labels = NPT_LABELS_ALL,
 			    .max_series = SERIES_MAX,
-			    .max_series_per_task = SERIES_PER_TASK_MAX },
+			    .max_series_per_task = SERIES_PER_TASK_MAX,
+			    .keep_ns = options->keep_ns },
+		.cumulative = options->temporality == NPT_OTLP_CUMULATIVE,
 		.interval_ms = options->interval_ms,
 		.send = send,
 		.context = otlp,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Otlp - pushes deltas of series to an OpenTelemetry receiver, by HTTP, as protobuf with gzip.
+ * Otlp - pushes series, or deltas of them, to an OpenTelemetry receiver, by HTTP, as protobuf with
+ * gzip.
  *
  * Statuses 429, 502, 503 and 504, and a receiver that is not there, are tried again, when it says
  * or with a growing pause; what else it refuses is dropped, counted and said once. A request whose
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "aggregator/exports/exports.h"
+#include "aggregator/exports/otlp_encode.h"
 #include "lib/core/buffer.h"
 
 struct npt_otlp;
@@ -19,6 +21,8 @@ struct npt_otlp_options {
 	const char *header_file; /* lines of "Name: value", read again each time; NULL: none */
 	const char *ca_file;     /* NULL: what the machine trusts */
 	uint64_t interval_ms;
+	enum npt_otlp_temporality temporality;
+	uint64_t keep_ns; /* of a task's cumulative series after its last window */
 };
 
 /* -EINVAL: no URL of http or https. */

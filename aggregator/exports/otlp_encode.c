@@ -18,7 +18,6 @@
 #include "lib/core/parse.h"
 
 #define SERIES_PER_REQUEST 64
-#define DELTA              1
 #define BLOCK_BYTES        (64U * 1024)
 
 /* --- the arena --- */
@@ -183,6 +182,7 @@ struct builder {
 	struct attributes **attributes;         /* of the points of each */
 	size_t count;
 	uint64_t points;
+	enum npt_otlp_temporality temporality;
 };
 
 struct points {
@@ -309,13 +309,15 @@ static void collect_points(struct builder *builder, const struct npt_export_metr
 	}
 }
 
-static void set_data(struct arena *arena, Npt__Otlp__Metric *message, enum npt_export_kind kind,
-		     const struct points *points)
+static void set_data(const struct builder *builder, Npt__Otlp__Metric *message,
+		     enum npt_export_kind kind, const struct points *points)
 {
+	struct arena *arena = builder->arena;
+
 	if (kind == NPT_EXPORT_TIMES) {
 		message->data_case = NPT__OTLP__METRIC__DATA_HISTOGRAM;
 		message->histogram = NEW(arena, Npt__Otlp__Histogram, npt__otlp__histogram__init);
-		message->histogram->temporality = DELTA;
+		message->histogram->temporality = builder->temporality;
 		message->histogram->n_point = points->count;
 		message->histogram->point = (Npt__Otlp__HistogramPoint **)points->values;
 	} else if (kind == NPT_EXPORT_GAUGE) {
@@ -326,7 +328,7 @@ static void set_data(struct arena *arena, Npt__Otlp__Metric *message, enum npt_e
 	} else {
 		message->data_case = NPT__OTLP__METRIC__DATA_SUM;
 		message->sum = NEW(arena, Npt__Otlp__Sum, npt__otlp__sum__init);
-		message->sum->temporality = DELTA;
+		message->sum->temporality = builder->temporality;
 		message->sum->monotonic = true;
 		message->sum->n_point = points->count;
 		message->sum->point = (Npt__Otlp__NumberPoint **)points->values;
@@ -359,7 +361,7 @@ static Npt__Otlp__Metric *build_metric(struct builder *builder,
 	message->name = text(metric->otlp);
 	message->description = text(metric->help);
 	message->unit = text(metric->unit);
-	set_data(builder->arena, message, metric->kind, &points);
+	set_data(builder, message, metric->kind, &points);
 	return message;
 }
 
@@ -432,7 +434,7 @@ static void compress_into(const void *data, size_t size_bytes, struct npt_otlp_r
 
 /* series: sorted by resource. */
 static void encode_some(const struct npt_series *const *series, size_t count,
-			struct npt_otlp_request *request)
+			enum npt_otlp_temporality temporality, struct npt_otlp_request *request)
 {
 	npt_auto(arena_done) struct arena arena = { .blocks = NULL };
 	npt_auto_free void *packed = NULL;
@@ -442,7 +444,9 @@ static void encode_some(const struct npt_series *const *series, size_t count,
 	npt__otlp__request__init(&message);
 	message.resource_metrics = take(&arena, count, sizeof(*message.resource_metrics));
 	for (size_t i = 0, next; i < count; i = next) {
-		struct builder builder = { .arena = &arena, .series = series + i };
+		struct builder builder = { .arena = &arena,
+					   .series = series + i,
+					   .temporality = temporality };
 
 		for (next = i + 1; next < count && by_resource(&series[i], &series[next]) == 0;)
 			next++;
@@ -459,8 +463,8 @@ static void encode_some(const struct npt_series *const *series, size_t count,
 	compress_into(packed, size_bytes, request);
 }
 
-void npt_otlp_encode(const struct npt_series_table *table, struct npt_otlp_request **requests_ret,
-		     size_t *count_ret)
+void npt_otlp_encode(const struct npt_series_table *table, enum npt_otlp_temporality temporality,
+		     struct npt_otlp_request **requests_ret, size_t *count_ret)
 {
 	size_t total = npt_series_count(table), count = 0, requests;
 	npt_auto_free const struct npt_series **series = npt_alloc(total + 1, sizeof(*series));
@@ -478,7 +482,7 @@ void npt_otlp_encode(const struct npt_series_table *table, struct npt_otlp_reque
 		size_t left = count - i * SERIES_PER_REQUEST;
 
 		encode_some(series + i * SERIES_PER_REQUEST,
-			    left < SERIES_PER_REQUEST ? left : SERIES_PER_REQUEST,
+			    left < SERIES_PER_REQUEST ? left : SERIES_PER_REQUEST, temporality,
 			    &(*requests_ret)[i]);
 	}
 }

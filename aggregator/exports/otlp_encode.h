@@ -3,7 +3,7 @@
 /*
  * Otlp encode - series as requests of OpenTelemetry's protocol, and what a receiver answers. Pure.
  *
- * Sums and histograms are deltas; a resource is a process of a pod. A histogram's bounds are some
+ * A resource is a process of a pod. A histogram's bounds are some
  * of our own buckets' bounds, so its counts are exact; exponential histograms have other bounds
  * than ours and would be guesses.
  */
@@ -19,9 +19,12 @@ struct npt_otlp_request {
 	uint64_t points;
 };
 
+/* As OpenTelemetry numbers them. */
+enum npt_otlp_temporality { NPT_OTLP_DELTA = 1, NPT_OTLP_CUMULATIVE = 2 };
+
 /* All series of the table in as many requests as it takes; *requests_ret is the caller's. */
-void npt_otlp_encode(const struct npt_series_table *table, struct npt_otlp_request **requests_ret,
-		     size_t *count_ret);
+void npt_otlp_encode(const struct npt_series_table *table, enum npt_otlp_temporality temporality,
+		     struct npt_otlp_request **requests_ret, size_t *count_ret);
 
 struct npt_otlp_answer {
 	uint64_t rejected_points;

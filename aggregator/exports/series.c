@@ -353,6 +353,51 @@ struct npt_series_table *npt_series_take(struct npt_series_table *table)
 	return taken;
 }
 
+static struct npt_series *copy_series(const struct npt_series *series)
+{
+	struct npt_series *copy = npt_memdup(series, sizeof(*series));
+
+	npt_labels_copy(&series->labels, &copy->labels);
+	for (size_t i = 0; i < NPT_TIMES_COUNT; i++) {
+		if (!series->times[i])
+			continue;
+		copy->times[i] = npt_memdup(series->times[i], sizeof(*copy->times[i]));
+		if (copy->times[i]->fine)
+			copy->times[i]->fine =
+				npt_memdup(series->times[i]->fine,
+					   NPT_HISTOGRAM_BUCKETS * sizeof(*copy->times[i]->fine));
+	}
+	copy->reasons = npt_memdup(series->reasons, series->reasons_count * sizeof(*copy->reasons));
+	return copy;
+}
+
+struct npt_series_table *npt_series_copy(const struct npt_series_table *table)
+{
+	struct npt_series_table *copy = npt_series_table_new(&table->options);
+
+	copy->count = table->count;
+	copy->overflowed = table->overflowed;
+	copy->windows = table->windows;
+	for (size_t i = 0; i < npt_strmap_count(table->tasks); i++) {
+		const struct npt_series_task *from = npt_strmap_value_at(table->tasks, i);
+		struct npt_series_task *task = add_task(copy, npt_strmap_key_at(table->tasks, i));
+
+		task->seen_ns = from->seen_ns;
+		task->end_unix_ms = from->end_unix_ms;
+		for (size_t k = 0; k < npt_strmap_count(from->series); k++) {
+			struct npt_series *series =
+				copy_series(npt_strmap_value_at(from->series, k));
+
+			(void)npt_strmap_set(task->series, series->labels.key, series);
+			if (npt_strmap_value_at(from->series, k) == from->others)
+				task->others = series;
+		}
+		if (from == table->others)
+			copy->others = task;
+	}
+	return copy;
+}
+
 size_t npt_series_count(const struct npt_series_table *table)
 {
 	return table->count;

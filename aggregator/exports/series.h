@@ -130,6 +130,9 @@ size_t npt_series_expire(struct npt_series_table *table, uint64_t now_ns);
 /* What it holds, in a table of its own that the caller frees; it goes on empty. */
 struct npt_series_table *npt_series_take(struct npt_series_table *table);
 
+/* The same once more, the caller's; it goes on as it was. */
+struct npt_series_table *npt_series_copy(const struct npt_series_table *table);
+
 size_t npt_series_count(const struct npt_series_table *table);
 /* How many edges of windows were added to a series of others. */
 uint64_t npt_series_overflowed(const struct npt_series_table *table);

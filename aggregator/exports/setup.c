@@ -2,6 +2,7 @@
 #include "aggregator/exports/setup.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "aggregator/exports/exports.h"
 #include "aggregator/exports/metrics_server.h"
@@ -9,6 +10,7 @@
 #include "aggregator/exports/prometheus.h"
 #include "aggregator/exports/skywalking.h"
 #include "lib/core/alloc.h"
+#include "lib/core/clock.h"
 #include "lib/core/parse.h"
 
 #define SERIES_MAX 100000
@@ -18,6 +20,7 @@ const struct npt_exports_options npt_exports_defaults = {
 	.max_series_per_task_text = "100",
 	.keep_text = "5m",
 	.otlp_interval_text = "10s",
+	.otlp_temporality_text = "cumulative",
 	.skywalking_interval_text = "5s",
 };
 
@@ -46,6 +49,17 @@ static int check_duration(const char *option, const char *text, uint64_t *ms_ret
 	return npt_error_set(err, EINVAL, "%s %s is not 100ms to 24h", option, text);
 }
 
+static int check_temporality(struct npt_exports_options *options, struct npt_error *err)
+{
+	const char *text = options->otlp_temporality_text;
+
+	options->otlp_temporality =
+		strcmp(text, "delta") == 0 ? NPT_OTLP_DELTA : NPT_OTLP_CUMULATIVE;
+	if (options->otlp_temporality == NPT_OTLP_DELTA || strcmp(text, "cumulative") == 0)
+		return 0;
+	return npt_error_set(err, EINVAL, "--otlp-temporality %s is not delta or cumulative", text);
+}
+
 int npt_exports_options_check(struct npt_exports_options *options, struct npt_error *err)
 {
 	int r = check_number("--metrics-max-series", options->max_series_text, &options->max_series,
@@ -59,6 +73,8 @@ int npt_exports_options_check(struct npt_exports_options *options, struct npt_er
 	if (r == 0)
 		r = check_duration("--otlp-interval", options->otlp_interval_text,
 				   &options->otlp_interval_ms, err);
+	if (r == 0)
+		r = check_temporality(options, err);
 	if (r == 0 && options->otlp_endpoint)
 		r = npt_otlp_check_endpoint(options->otlp_endpoint, err);
 	if (r == 0)
@@ -118,6 +134,8 @@ static int start_otlp(struct npt_export_set *set, struct npt_error *err)
 		.header_file = set->options->otlp_header_file,
 		.ca_file = set->options->otlp_ca,
 		.interval_ms = set->options->otlp_interval_ms,
+		.temporality = set->options->otlp_temporality,
+		.keep_ns = set->options->keep_ms * NPT_NS_PER_MS,
 	};
 
 	return npt_otlp_start(&otlp, &set->otlp, err);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aggregator/exports/otlp_encode.h"
 #include "lib/core/buffer.h"
 #include "lib/core/error.h"
 #include "lib/kube/config.h"
@@ -22,6 +23,7 @@ struct npt_exports_options {
 	const char *otlp_header_file;
 	const char *otlp_ca;
 	const char *otlp_interval_text;
+	const char *otlp_temporality_text;
 	const char *skywalking_endpoint; /* NULL: nothing is sent */
 	const char *skywalking_header_file;
 	const char *skywalking_ca;
@@ -30,6 +32,7 @@ struct npt_exports_options {
 	uint64_t max_series_per_task;
 	uint64_t keep_ms;
 	uint64_t otlp_interval_ms;
+	enum npt_otlp_temporality otlp_temporality;
 	uint64_t skywalking_interval_ms;
 };
 

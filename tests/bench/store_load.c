@@ -3,11 +3,11 @@
  * bench-store-load URL KEY_FILE ROWS [THREADS] - agents that post windows as fast as they are
  * taken, until ROWS edge-windows are acknowledged.
  *
- * Each thread is an agent: task after task, each with PODS pods of EDGES edges in WINDOWS windows
- * (a task of a minute with windows of five seconds). An edge has five metrics with a few buckets
- * each, as one of a sidecar has. Encoded before, but for what differs (RFC: protobuf messages one
- * after the other are one message), so that the time is the aggregator's. A line of JSON a second:
- * rows and posts acknowledged, posts that were turned away (503) and tried again.
+ * Each thread is an agent: task after task, each with some pods of some edges in some windows
+ * (load_windows.h) (a task of a minute with windows of five seconds). An edge has five metrics with
+ * a few buckets each, as one of a sidecar has. Encoded before, but for what differs (RFC: protobuf
+ * messages one after the other are one message), so that the time is the aggregator's. A line of
+ * JSON a second: rows and posts acknowledged, posts that were turned away (503) and tried again.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,11 +24,8 @@
 #include "lib/model/report_protobuf.h"
 #include "lib/net/http_client.h"
 #include "lib/net/token.h"
+#include "tests/bench/load_windows.h"
 
-#define PODS        5
-#define EDGES       50
-#define WINDOWS     12
-#define INTERVAL_MS 5000
 #define VARIANTS    8
 #define THREADS_MAX 64
 #define BODY_BYTES  (1UL << 20)
@@ -43,53 +40,6 @@ struct load {
 	atomic_bool failed;
 };
 
-static void add_metric(struct npt_edge *edge, enum npt_metric_id id, uint64_t *state)
-{
-	struct npt_metric *metric = &edge->metrics[id];
-	unsigned int buckets = 3 + (unsigned int)(*state % 5);
-
-	for (unsigned int i = 0; i < buckets; i++) {
-		uint64_t micros;
-
-		*state = *state * 6364136223846793005U + 1442695040888963407U;
-		micros = 40 + (*state >> 33) % 600;
-		for (unsigned int k = 0; k <= (*state >> 60); k++)
-			npt_histogram_add(&metric->micros, micros);
-	}
-	metric->count = metric->micros.count;
-	metric->bytes = metric->count * (200 + (*state >> 40) % 1000);
-}
-
-static void fill_edge(struct npt_edge *edge, unsigned int index, uint64_t *state)
-{
-	static const enum npt_metric_id ids[] = { NPT_METRIC_WRITE, NPT_METRIC_READ, NPT_METRIC_RTT,
-						  NPT_METRIC_RESPONSE, NPT_METRIC_UNREAD };
-
-	edge->process.pid = 100 + index / 8;
-	edge->process.start_ns = 1000000 + index / 8;
-	(void)snprintf(edge->process.name, sizeof(edge->process.name), "envoy");
-	(void)snprintf(edge->process.comm, sizeof(edge->process.comm), "envoy");
-	(void)snprintf(edge->process.container, sizeof(edge->process.container), "istio-proxy");
-	edge->role = index % 3 ? NPT_ROLE_CLIENT : NPT_ROLE_SERVER;
-	edge->peer.kind = NPT_PEER_POD;
-	(void)snprintf(edge->peer.name, sizeof(edge->peer.name), "reviews-v%u", index);
-	(void)snprintf(edge->peer.namespace_name, sizeof(edge->peer.namespace_name), "shop");
-	(void)snprintf(edge->peer.address, sizeof(edge->peer.address), "10.244.1.%u", index);
-	edge->peer.port = (uint16_t)(8000 + index);
-	(void)snprintf(edge->transport, sizeof(edge->transport), "tcp");
-	(void)snprintf(edge->protocol, sizeof(edge->protocol), "http1");
-	edge->protocol_confidence_permille = 1000;
-	for (size_t i = 0; i < NPT_ARRAY_SIZE(ids); i++)
-		add_metric(edge, ids[i], state);
-	edge->connections.open = 2;
-	edge->sent.bytes = edge->metrics[NPT_METRIC_WRITE].bytes;
-	edge->sent.segments = edge->metrics[NPT_METRIC_WRITE].count;
-	edge->received.bytes = edge->metrics[NPT_METRIC_READ].bytes;
-	edge->received.segments = edge->metrics[NPT_METRIC_READ].count;
-	edge->limited.application_micros = INTERVAL_MS * 1000;
-	edge->retransmit.segments = index == 7;
-}
-
 static void encode_edges(struct npt_buffer *into, uint64_t state)
 {
 	npt_auto(npt_report_free) struct npt_report *report = npt_report_new();
@@ -97,35 +47,10 @@ static void encode_edges(struct npt_buffer *into, uint64_t state)
 	size_t size;
 
 	npt_buffer_init(into, BODY_BYTES);
-	for (unsigned int i = 0; i < EDGES; i++)
-		fill_edge(npt_report_add_edge(report), i, &state);
+	for (unsigned int i = 0; i < NPT_LOAD_EDGES; i++)
+		npt_load_edge(npt_report_add_edge(report), i, &state);
 	npt_report_to_protobuf(report, &data, &size);
 	(void)npt_buffer_append(into, data, size);
-}
-
-static struct npt_report *head_of(uint64_t task, unsigned int pod, unsigned int window)
-{
-	struct npt_report *head = npt_report_new();
-
-	/* Tasks follow each other, and end now: none is too old to be kept. */
-	head->start_unix_ms =
-		npt_clock_unix_ms() / INTERVAL_MS * INTERVAL_MS + (uint64_t)window * INTERVAL_MS;
-	head->duration_ms = INTERVAL_MS;
-	head->sequence = window + 1;
-	(void)snprintf(head->instance, sizeof(head->instance), "agent");
-	(void)snprintf(head->task.uid, sizeof(head->task.uid), "task-%llu",
-		       (unsigned long long)task);
-	(void)snprintf(head->pod.namespace_name, sizeof(head->pod.namespace_name), "shop");
-	(void)snprintf(head->pod.name, sizeof(head->pod.name), "pod-%u", pod);
-	(void)snprintf(head->pod.uid, sizeof(head->pod.uid), "pod-uid-%u", pod);
-	(void)snprintf(head->node, sizeof(head->node), "node");
-	for (enum npt_metric_id id = 0; id < NPT_METRIC_COUNT; id++)
-		npt_report_set_source(head, npt_metric_name(id),
-				      "tracepoint/raw_syscalls/sys_enter, sys_exit; slices");
-	npt_report_set_unavailable(head, "handshakes", "the layer Protocol is not asked for");
-	head->cost.cpu_ms = 10 * window;
-	head->cost.memory_kib = 20000 + window;
-	return head;
 }
 
 static int post(struct load *load, struct npt_http_client *client, const char *token,
@@ -158,7 +83,7 @@ static int post(struct load *load, struct npt_http_client *client, const char *t
 static int post_window(struct load *load, struct npt_http_client *client, const char *token,
 		       uint64_t task, unsigned int pod, unsigned int window, struct npt_error *err)
 {
-	npt_auto(npt_report_free) struct npt_report *head = head_of(task, pod, window);
+	npt_auto(npt_report_free) struct npt_report *head = npt_load_head(task, pod, window);
 	npt_auto(npt_buffer_done) struct npt_buffer body = NPT_BUFFER(BODY_BYTES);
 	const struct npt_buffer *edges = &load->edges[(task + pod + window) % VARIANTS];
 	int r;
@@ -169,7 +94,7 @@ static int post_window(struct load *load, struct npt_http_client *client, const 
 	if (r < 0)
 		return r;
 	atomic_fetch_add(&load->posts, 1);
-	atomic_fetch_add(&load->rows, EDGES);
+	atomic_fetch_add(&load->rows, NPT_LOAD_EDGES);
 	return 0;
 }
 
@@ -186,8 +111,8 @@ static int run_task(struct load *load, struct npt_http_client *client, uint64_t 
 	(void)snprintf(token.name, sizeof(token.name), "task-%llu", (unsigned long long)task);
 	(void)snprintf(token.node, sizeof(token.node), "node");
 	r = npt_token_mint(load->key, load->key_bytes, &token, &text, err);
-	for (unsigned int window = 0; r == 0 && window < WINDOWS; window++) {
-		for (unsigned int pod = 0; r == 0 && pod < PODS; pod++)
+	for (unsigned int window = 0; r == 0 && window < NPT_LOAD_WINDOWS; window++) {
+		for (unsigned int pod = 0; r == 0 && pod < NPT_LOAD_PODS; pod++)
 			r = post_window(load, client, text, task, pod, window, err);
 	}
 	return r;
@@ -243,7 +168,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < VARIANTS; i++)
 		encode_edges(&load.edges[i], i + 1);
 	fprintf(stderr, "an edge-window is %zu bytes on the wire\n",
-		load.edges[0].size_bytes / EDGES);
+		load.edges[0].size_bytes / NPT_LOAD_EDGES);
 	begin_ns = npt_clock_monotonic_ns();
 	for (uint64_t i = 0; i < count; i++) {
 		if (pthread_create(&threads[i], NULL, run, &load) != 0)

@@ -158,7 +158,8 @@ def test_a_report_goes_to_spreadsheets_and_to_graphviz(two_tasks):
     assert len(rows) == len(report["edges"]) == 6
     sent = next(name for name in rows[0] if "sent" in name.lower() and "bytes" in name.lower())
     assert sorted(int(row[sent]) for row in rows) == sorted(one["sent"]["bytes"] for one in report["edges"])
-    status, text, head = two_tasks.curl("/v1/tasks/task-1?format=dot&pod=pod-1", "-H", "Authorization: Bearer all")
+    path = "/v1/tasks/task-1?format=dot&pod=pod-1"
+    status, text, head = two_tasks.curl(path, "-H", "Authorization: Bearer all")
     assert status == 200 and "content-type: text/vnd.graphviz" in head
     assert text.startswith("digraph") and text.count("->") >= 2
     assert two_tasks.get("/v1/tasks/task-1?format=xml")[0] == 400

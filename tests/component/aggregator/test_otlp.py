@@ -24,8 +24,8 @@ CACHE = pathlib.Path(os.environ.get("NPT_CACHE") or
 def pushing(aggregator_idle):
     """The program that pushes to an endpoint, five times a second."""
     def start(endpoint, *more):
-        aggregator_idle.start("--otlp-endpoint", endpoint, "--otlp-interval", "200ms", "--metrics",
-                              "127.0.0.1:0", "--metrics-everybody", *more)
+        aggregator_idle.start("--otlp-endpoint", endpoint, "--otlp-interval", "200ms", "--otlp-temporality",
+                              "delta", "--metrics", "127.0.0.1:0", "--metrics-everybody", *more)
         return aggregator_idle
     return start
 
@@ -63,8 +63,8 @@ class Collector:
             self.child.wait(30)
         self.child = None
 
-    def points(self):
-        """[(metric, resource attributes, point, its attributes)]."""
+    def points(self, temporality=1):
+        """[(metric, resource attributes, point, its attributes)]; 1: deltas, 2: cumulative."""
         def plain(attributes):
             return {each["key"]: next(iter(each["value"].values())) for each in attributes}
 
@@ -76,7 +76,7 @@ class Collector:
                     assert scope["scope"]["name"] == "npt"
                     for each in scope["metrics"]:
                         data = next(each[kind] for kind in ("sum", "gauge", "histogram") if kind in each)
-                        assert "gauge" in each or data["aggregationTemporality"] == 1
+                        assert "gauge" in each or data["aggregationTemporality"] == temporality
                         assert "sum" not in each or data["isMonotonic"]
                         found += [(each, about, point, plain(point.get("attributes", [])))
                                   for point in data["dataPoints"]]
@@ -155,6 +155,27 @@ def test_names_are_those_of_the_conventions_and_a_point_knows_its_time(pushing, 
         begin * 10**6, (begin + 1000) * 10**6)
     assert collector.total("npt.connections.open") == 3
     assert collector.total("npt.limited", npt__by="application") == 1.5
+
+
+def test_cumulative_sums_grow_to_the_truth_whatever_was_lost_between(pushing, collector):
+    """What Prometheus and its like take. The collector is away while some of it comes."""
+    aggregator = pushing(f"http://127.0.0.1:{collector.port}", "--otlp-temporality", "cumulative")
+    for sequence in range(1, 11):
+        times = field(29, metric(2, 3, 0, {20: 3}, 300, 100))
+        assert aggregator.post(window(sequence=sequence, edges=[edge(7, sent=10) + times]))[0] == 200
+        if sequence == 5:
+            collector.start()
+        time.sleep(0.1)
+
+    def last(name):
+        found = [point for each, _, point, _ in collector.points(2) if each["name"] == name]
+        return max(found, key=lambda point: int(point["timeUnixNano"]), default=None)
+
+    soon(lambda: last("npt.sent") is not None and int(last("npt.sent")["asInt"]), 100, 30)
+    assert int(last("npt.sent")["startTimeUnixNano"]) == (1767225600000 + 1000) * 10**6
+    assert int(last("npt.rtt")["count"]) == 30
+    values = [int(point["asInt"]) for each, _, point, _ in collector.points(2) if each["name"] == "npt.sent"]
+    assert values == sorted(values)
 
 
 def test_it_speaks_tls_to_a_receiver_whose_certificate_it_is_given(pushing, tmp_path, certificate):

@@ -97,7 +97,7 @@ static void all_series_are_in_the_requests(void)
 		truth.timed += edge->handshakes.micros.count;
 	}
 	npt_series_add(table, window, 0);
-	npt_otlp_encode(table, &requests, &count);
+	npt_otlp_encode(table, NPT_OTLP_DELTA, &requests, &count);
 	NPT_CHECK_INT(count, 3);
 	for (size_t i = 0; i < count; i++) {
 		Npt__Otlp__Request *message = unpack(&requests[i]);
@@ -124,7 +124,7 @@ static void an_empty_table_makes_no_request(void)
 	struct npt_otlp_request *requests;
 	size_t count = 9;
 
-	npt_otlp_encode(table, &requests, &count);
+	npt_otlp_encode(table, NPT_OTLP_DELTA, &requests, &count);
 	NPT_CHECK_INT(count, 0);
 	free(requests);
 }
