@@ -141,11 +141,12 @@ def cpu_seconds(pid):
 
 def victoria(report):
     """The same windows, as OTLP, into what a user would pick instead: each edge a set of series."""
-    program = subprocess.run([pathlib.Path(__file__).resolve().parent / "deps"], capture_output=True, text=True,
-                             timeout=1800, check=True).stdout.strip()
+    deps = pathlib.Path(__file__).resolve().parent / "deps"
+    program = subprocess.run([deps], capture_output=True, text=True, timeout=1800, check=True).stdout.strip()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        server = subprocess.Popen([program, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{OTHER}",
-                                   "-retentionPeriod=10y"], stderr=subprocess.DEVNULL)
+        server = subprocess.Popen(
+            [program, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{OTHER}",
+             "-retentionPeriod=10y"], stderr=subprocess.DEVNULL)
         try:
             time.sleep(2)
             before = cpu_seconds(server.pid)

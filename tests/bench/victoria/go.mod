@@ -1,6 +1,6 @@
 module npt/victoria
 
-go 1.26.8
+go 1.25.0
 
 require (
 	cloud.google.com/go/compute/metadata v0.7.0 // indirect
