@@ -58,19 +58,25 @@ class Pod:
 
 
 class Scene:
-    """An agent that is told to measure two pods in one namespace, and what it says of them."""
+    """An agent that is told to measure two pods in one namespace, and what it says of them.
 
-    def __init__(self, folder, host_network):
+    options: further ones of the agent; wanted: further fields of its assignment."""
+
+    def __init__(self, folder, host_network, options=(), wanted=None):
+        self.folder, self.options, self.wanted = folder, options, wanted or {}
         self.host_network, self.heard, self.programs, self.pods = host_network, {}, [], []
-        authority = Authority(folder, "ours")
+        self.authority = Authority(folder, "ours")
         (folder / "token").write_text("the-token\n")
-        self.controller = StrangeController(authority)
-        self.controller.steps.put(self.step)
+        self.controller = StrangeController(self.authority)
         self.namespaces = Namespaces()
         self.namespaces.__enter__()
         self.pods = [Pod(uid, self.namespaces.near) for uid in UIDS]
-        self.agent = Daemon(folder / "log", AGENT, "serve", "--controller", self.controller.url, "--ca",
-                            authority.ca, "--token", folder / "token", "--node", "n")
+        self.start_agent()
+
+    def start_agent(self):
+        self.controller.steps.put(self.step)
+        self.agent = Daemon(self.folder / "log", AGENT, "serve", "--controller", self.controller.url, "--ca",
+                            self.authority.ca, "--token", self.folder / "token", "--node", "n", *self.options)
 
     def step(self, wire):
         wire.upgrade()
@@ -79,7 +85,7 @@ class Scene:
         wire.send(json.dumps({"type": "wanted", "epoch": "1", "assignments": [{
             "id": "a", "task": {"namespace": "shop", "name": "t", "uid": "t"}, "remainingMillis": 90000,
             "intervalSeconds": 1, "layers": ["Base", "Operations"], "maxEdgesPerPod": 100,
-            "targets": targets}]}))
+            "targets": targets, **self.wanted}]}))
         while True:
             self.controller.heard.put(wire.receive_text())
 
