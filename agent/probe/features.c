@@ -165,10 +165,40 @@ static void read_all_codes(struct npt_features *features, struct btf *kernel)
 	}
 }
 
+static bool has_member(const struct btf *kernel, const char *structure, const char *member)
+{
+	int id = btf__find_by_name_kind(kernel, structure, BTF_KIND_STRUCT);
+	const struct btf_type *type = id > 0 ? btf__type_by_id(kernel, (__u32)id) : NULL;
+
+	for (__u16 i = 0; type && i < btf_vlen(type); i++) {
+		const char *name = btf__name_by_offset(kernel, btf_members(type)[i].name_off);
+
+		if (name && strcmp(name, member) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Kernels whose socket storage has this member (7.x) clear an entry's pointer to its storage when
+ * the socket goes, and their iterator follows it without looking again (seen in 7.3.4:
+ * __bpf_sk_storage_map_seq_show+0x98): whoever walks while connections close may crash the kernel.
+ */
+static int check_walk(const struct btf *kernel, struct npt_error *err)
+{
+	if (!has_member(kernel, "bpf_local_storage_elem", "state") || getenv(NPT_UNSAFE_KERNEL))
+		return 0;
+	return npt_error_set(err, EOPNOTSUPP,
+			     "this kernel may crash when its sockets are walked (a bug of its "
+			     "iterator, docs/kernels.md): " NPT_UNSAFE_KERNEL
+			     "=1 measures nevertheless");
+}
+
 int npt_features_new(struct npt_features **features_ret, struct npt_error *err)
 {
 	npt_auto(npt_features_free) struct npt_features *features = npt_alloc(1, sizeof(*features));
 	struct btf *kernel;
+	int r;
 
 	(void)libbpf_set_print(print_libbpf);
 	kernel = btf__load_vmlinux_btf();
@@ -176,11 +206,16 @@ int npt_features_new(struct npt_features **features_ret, struct npt_error *err)
 		return npt_error_set(err, EOPNOTSUPP,
 				     "the kernel has no BTF (/sys/kernel/btf/vmlinux): it needs "
 				     "CONFIG_DEBUG_INFO_BTF");
-	read_tracepoints(features, kernel);
-	read_functions(features, kernel);
-	read_all_codes(features, kernel);
+	r = check_walk(kernel, err);
+	if (r == 0) {
+		read_tracepoints(features, kernel);
+		read_functions(features, kernel);
+		read_all_codes(features, kernel);
+	}
 	btf__free(kernel);
 	(void)malloc_trim(0);
+	if (r < 0)
+		return r;
 	*features_ret = npt_take(features);
 	return 0;
 }

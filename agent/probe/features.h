@@ -10,6 +10,9 @@
 #include "lib/core/cleanup.h"
 #include "lib/core/error.h"
 
+/* An environment variable: measure on a kernel that may crash of it. For tests of such kernels. */
+#define NPT_UNSAFE_KERNEL "NPT_UNSAFE_KERNEL"
+
 struct npt_features;
 
 /* The BTF tracepoints that our programs attach to. */

@@ -105,6 +105,15 @@ def judge_tests(kernel, said):
         yield result(test, [] if item["outcome"] == "passed" else [f"{item['outcome']}: {item['detail']}"])
 
 
+def judge_refusal(kernel, said):
+    """Whoever does not ask for it is not measured on a kernel that may crash of it."""
+    if not kernel.walk_crashes:
+        return
+    runs = of(said, "refusal") or [{"exit": None, "error": "never run"}]
+    fine = runs[0]["exit"] == 4 and "this kernel may crash" in runs[0]["error"]
+    yield result("a kernel that may crash is refused", [] if fine else [str(runs[0])])
+
+
 def judge(kernel, said, compilers, programs):
     """All tests of one guest."""
     end = said[-1]
@@ -119,6 +128,7 @@ def judge(kernel, said, compilers, programs):
         yield result("every agent has run", [f"{missing} did not"])
     if kernel.accuracy and len(of(said, "program")) != programs:
         yield result("every program of tests/bpf has run", [f"{len(of(said, 'program'))} of {programs}"])
+    yield from judge_refusal(kernel, said)
     yield from judge_busy(kernel, said)
     yield from judge_kernel_tls(kernel, said)
     yield from judge_tests(kernel, said)

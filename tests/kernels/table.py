@@ -17,6 +17,12 @@ with these layers. A number in brackets is one of the reasons above. The accurac
 that know what they did; here it runs in its small form (`tests/kernels/expectations.py`). Busy processes
 take each other's CPU while they make connections: *some missed* is explained, as is what this version
 measures on no kernel, in [limits.md](limits.md).
+
+Kernels from 7.0 on (those whose `bpf_local_storage_elem` has a member `state`) have a bug: their iterator
+over sockets' storage, with which totals are read, follows a pointer that is cleared when a socket goes
+(`__bpf_sk_storage_map_seq_show`; seen while processes were busy on 7.3.4). The kernel kills who was reading,
+and may be unusable afterwards. So `npt-agent` refuses such a kernel, unless its environment has
+`NPT_UNSAFE_KERNEL`, as it is in these tests: what the column says is what works then.
 """
 
 

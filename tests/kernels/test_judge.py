@@ -102,6 +102,15 @@ def test_without_messages_the_kernels_tls_is_counted_and_not_named():
     assert [outcome for _, outcome, _ in judge.judge_kernel_tls(kernel, good())] == ["failed"]
 
 
+def test_a_kernel_that_may_crash_must_be_refused():
+    kernel = dataclasses.replace(KERNEL, walk_crashes=True)
+    refusal = {"what": "refusal", "exit": 4, "error": "npt-agent: this kernel may crash when ..."}
+    for said, outcome in (([refusal], "passed"), ([{**refusal, "exit": 0}], "failed"),
+                          ([{**refusal, "error": "lacks x"}], "failed"), ([], "failed")):
+        assert [found for _, found, _ in judge.judge_refusal(kernel, said)] == [outcome]
+    assert list(judge.judge_refusal(KERNEL, [])) == []
+
+
 def test_a_quarter_more_instructions_are_allowed():
     assert failed(changed("run", instructions={"p": 125})) == []
 
