@@ -170,7 +170,7 @@ static int open_file(struct npt_store_sqlite *sqlite, struct npt_error *err)
 		r = npt_sqlite_run(sqlite->db,
 				   "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA "
 				   "synchronous = FULL;"
-				   "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
+				   "PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
 				   "PRAGMA wal_autocheckpoint = 2000;"
 				   "PRAGMA journal_size_limit = 67108864;",
 				   err);

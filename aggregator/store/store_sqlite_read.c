@@ -37,7 +37,7 @@ static int connect_now(struct reader *reader, struct npt_error *err)
 	reader->db = NULL;
 	r = npt_sqlite_open(reader->sqlite->path, &reader->db, err);
 	if (r == 0)
-		r = npt_sqlite_run(reader->db, "PRAGMA query_only = 1; PRAGMA cache_size = -4096;",
+		r = npt_sqlite_run(reader->db, "PRAGMA query_only = 1; PRAGMA cache_size = -2048;",
 				   err);
 	reader->generation = generation;
 	return r;
