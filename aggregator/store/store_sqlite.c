@@ -22,7 +22,9 @@
 #include "lib/core/clock.h"
 #include "lib/core/log.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION    3
+#define CHECK_SECONDS_MAX 5
+#define CHECK_STEPS       100000 /* of SQLite's machine, between two looks at the clock */
 
 static const char schema[] =
 	"CREATE TABLE tasks (id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,"
@@ -160,6 +162,39 @@ static int check_schema(sqlite3 *db, const char *path, struct npt_error *err)
 	return version < SCHEMA_VERSION ? npt_store_sqlite_upgrade(db, version, err) : 0;
 }
 
+static int is_late(void *deadline_ns)
+{
+	return npt_clock_monotonic_ns() > *(const uint64_t *)deadline_ns;
+}
+
+/*
+ * Looks for pages that cannot be what they should be, as far as a start may take: a file of some
+ * gigabytes is not seen whole, and what is wrong behind is found when it is read.
+ */
+static int check_pages(sqlite3 *db, const char *path, struct npt_error *err)
+{
+	npt_auto(sqlite3_finalize) sqlite3_stmt *statement = NULL;
+	uint64_t deadline_ns = npt_clock_monotonic_ns() + CHECK_SECONDS_MAX * NPT_NS_PER_SECOND;
+	int r = npt_sqlite_prepare(db, "PRAGMA quick_check(1)", &statement, err), step;
+
+	if (r < 0)
+		return r;
+	sqlite3_progress_handler(db, CHECK_STEPS, is_late, &deadline_ns);
+	step = sqlite3_step(statement);
+	sqlite3_progress_handler(db, 0, NULL, NULL);
+	if (step == SQLITE_INTERRUPT) {
+		npt_log_info("the store is too large to be checked whole at the start", "store",
+			     path);
+		return 0;
+	}
+	if (step != SQLITE_ROW)
+		return npt_sqlite_error(db, "quick_check", err);
+	if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0)
+		return 0;
+	return npt_error_set(err, EUCLEAN, "store: %.200s",
+			     (const char *)sqlite3_column_text(statement, 0));
+}
+
 /* A file in which not even this can be read is damaged. */
 static int open_file(struct npt_store_sqlite *sqlite, struct npt_error *err)
 {
@@ -174,6 +209,10 @@ static int open_file(struct npt_store_sqlite *sqlite, struct npt_error *err)
 				   "PRAGMA wal_autocheckpoint = 2000;"
 				   "PRAGMA journal_size_limit = 67108864;",
 				   err);
+	if (r == 0)
+		r = check_pages(sqlite->db, sqlite->path, err);
+	if (r == 0)
+		(void)sqlite3_db_release_memory(sqlite->db); /* of all that was looked at */
 	if (r == 0)
 		r = check_schema(sqlite->db, sqlite->path, err);
 	if (r == 0)

@@ -62,6 +62,24 @@ static void overwrite(const char *path, long offset)
 	(void)close(fd);
 }
 
+/* A page in the middle: the file opens, its schema is there, its newest rows can be read. */
+static void a_damaged_page_is_found_at_the_start(void)
+{
+	struct npt_test_store world;
+	struct npt_error err = NPT_ERROR_NONE;
+
+	npt_test_store_begin(&world);
+	for (uint64_t sequence = 1; sequence <= 40; sequence++)
+		NPT_CHECK(npt_test_store_add(&world,
+					     npt_test_store_window("t", "p", "i", sequence, 50)));
+	npt_test_store_close(&world);
+	NPT_CHECK(npt_test_store_open(&world));
+	npt_test_store_close(&world);
+	overwrite(world.path, 20L * 8192);
+	NPT_CHECK_INT(npt_store_open(world.path, &world.store, &err), -EUCLEAN);
+	npt_test_store_end(&world);
+}
+
 static void keeps_a_damaged_file_aside_and_goes_on(void)
 {
 	struct npt_test_store world;
@@ -346,6 +364,7 @@ static void leaves_no_row_of_a_task_that_is_removed(void)
 
 static const struct npt_test tests[] = {
 	NPT_TEST(stores_nothing_of_a_batch_that_fails),
+	NPT_TEST(a_damaged_page_is_found_at_the_start),
 	NPT_TEST(keeps_a_damaged_file_aside_and_goes_on),
 	NPT_TEST(goes_on_with_a_new_file_when_it_is_damaged_while_open),
 	NPT_TEST(columns_say_what_an_edge_speaks_by_now),
