@@ -78,8 +78,9 @@ def test_its_topology_and_each_lines_metrics_come_out_of_the_server(oap, sending
     nodes, lines = {"envoy": True, "java": True, "ratings-v1-abc.shop": False}, \
         {("envoy", "java"), ("envoy", "ratings-v1-abc.shop")}
     soon(lambda: (oap.topology(SERVICE, POD)[0], set(oap.topology(SERVICE, POD)[1])), (nodes, lines), 60)
+    soon(lambda: sorted(oap.topology(SERVICE, POD)[1]["envoy", "java"]["detectPoints"]),
+         ["CLIENT", "SERVER"], 60)  # each end comes on its own
     calls = oap.topology(SERVICE, POD)[1]
-    assert sorted(calls["envoy", "java"]["detectPoints"]) == ["CLIENT", "SERVER"]
     assert calls["envoy", "java"]["sourceComponents"] == ["HTTP"]
     assert calls["envoy", "ratings-v1-abc.shop"]["sourceComponents"] == ["HTTPS"]
 
